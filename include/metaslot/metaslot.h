@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * metaslot: one 64-byte slot of metadata per page frame, lock-free. This header includes all the others.
+ *
+ *   error.h     what calls answer, and who hears of faults
+ *   region.h    a range of frames, types of metadata
+ *   frame.h     shared frames: claim, get, clone, drop, forget, restore
+ *   unique.h    one owner, writable metadata
+ *   segment.h   contiguous frames under one handle
+ *   reclaim.h   threads, reader sections, grace periods
+ *   audit.h     look at slots, check the table
+ */
+#ifndef METASLOT_METASLOT_H
+#define METASLOT_METASLOT_H
+
+#include <metaslot/audit.h>
+#include <metaslot/error.h>
+#include <metaslot/frame.h>
+#include <metaslot/reclaim.h>
+#include <metaslot/region.h>
+#include <metaslot/segment.h>
+#include <metaslot/unique.h>
+
+#endif

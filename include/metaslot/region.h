@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Regions and metadata types.
+ *
+ * A region is a range of page frames with one 64-byte slot of metadata each. Slots are made of zeros, and
+ * all zero means unused, so creating a region is one lazy mapping, whatever its size.
+ *
+ * May run together:  everything with everything, but mslot_region_destroy() with nothing on its region.
+ */
+#ifndef METASLOT_REGION_H
+#define METASLOT_REGION_H
+
+#include <metaslot/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mslot_region;
+
+/** Bytes of metadata that a slot can hold, at its offset 0. */
+#define MSLOT_META_MAX 40
+/** Bytes of a slot, and its alignment. */
+#define MSLOT_SLOT_BYTES 64
+/** The most references of one kind (live handles; forgotten ones) that a frame can have. */
+#define MSLOT_COUNT_MAX ((1u << 21) - 1)
+
+enum {
+	/** The payload is plain bytes that any holder may read and write (OSTD: `AnyUFrameMeta`). */
+	MSLOT_TYPE_UNTYPED = 1u << 0,
+	/** No reader ever peeks at such a frame: it is recycled at its last drop, without a grace period. */
+	MSLOT_TYPE_IMMEDIATE = 1u << 1,
+};
+
+/**
+ * A type of metadata. Types are compared by address; each must outlive every region that it is used in.
+ * A type that is not MSLOT_TYPE_IMMEDIATE is "deferred": readers may peek, and recycling waits for them.
+ */
+struct mslot_type {
+	const char *name;  /**< for messages; not NULL */
+	size_t meta_bytes; /**< 0 to MSLOT_META_MAX */
+	size_t meta_align; /**< a power of two up to 64; 0 means 1 */
+	/**
+	 * Called once when the last reference is gone and, for a deferred type, a grace period has passed;
+	 * NULL for nothing to do. It has the slot to itself. It may call anything that does not wait, so it
+	 * may drop other frames (chains do not recurse), but not mslot_barrier(), mslot_region_destroy() or
+	 * the registration calls. It runs on the dropping thread, for a deferred type on any registered
+	 * thread or the library's own. It must not block for long: grace periods wait for it.
+	 */
+	void (*on_drop)(void *meta, uint64_t paddr, void *memory);
+	unsigned flags; /**< MSLOT_TYPE_* */
+};
+
+struct mslot_region_config {
+	uint64_t base_paddr;  /**< byte address of the first frame, a multiple of the frame size */
+	uint64_t nr_frames;   /**< at least 1 */
+	unsigned frame_shift; /**< log2 of the frame size in bytes, 6 to 40; 0 means 12 */
+	void *memory;	      /**< the payload of the first frame, the others following; or NULL */
+	/**
+	 * How many retired slots may wait for their grace period before claims of deferred types are
+	 * refused with BUSY; 0 for no limit. Drops never wait. See reclaim.h.
+	 */
+	uint64_t backlog_limit;
+	/** At the limit, a claim outside a reader section waits for a grace period instead of being refused. */
+	bool claims_may_wait;
+};
+
+/**
+ * Creates a region in which every frame is unused.
+ *
+ * @config  copied; `memory` must outlive the region
+ * @why     set on failure; may be NULL
+ *
+ * Owner:    the caller; ends with mslot_region_destroy().
+ * Order:    none: the caller publishes the region to other threads.
+ * Progress: blocking (one mapping; time and resident memory do not grow with `nr_frames`).
+ * Context:  any thread, registered or not.
+ * Errors:   INVALID: `config` NULL, no frames, a shift out of range; NOT_ALIGNED: `base_paddr`;
+ *           OUT_OF_BOUND: the range wraps around; NO_MEMORY: no address space for the slots.
+ * Source:   vostd `MetaRegionOwners`.
+ */
+MSLOT_API MSLOT_MUST_USE struct mslot_region *mslot_region_create(const struct mslot_region_config *config,
+								  enum mslot_err *why);
+
+/**
+ * Recycles what is retired and frees the region.
+ *
+ * @region  not used by any other thread any more; NULL does nothing
+ *
+ * Order:    as mslot_barrier().
+ * Progress: blocking (grace periods, and a walk over the slots that were ever claimed).
+ * Context:  a registered thread, outside reader sections and on_drop.
+ * Errors:   IN_USE: a handle or a forgotten reference is out, and nothing is freed; BUSY: called inside a
+ *           reader section or from on_drop.
+ */
+MSLOT_API enum mslot_err mslot_region_destroy(struct mslot_region *region);
+
+/** Gives the number of frames. Progress: wait-free. */
+MSLOT_API uint64_t mslot_region_nr_frames(const struct mslot_region *region);
+/** Gives the byte address of the first frame. Progress: wait-free. */
+MSLOT_API uint64_t mslot_region_base(const struct mslot_region *region);
+/** Gives log2 of the frame size in bytes. Progress: wait-free. */
+MSLOT_API unsigned mslot_region_frame_shift(const struct mslot_region *region);
+
+/**
+ * Tells whether every byte of `start` to `end` (exclusive) belongs to the region.
+ * An empty or backward range is never in the region. Progress: wait-free.
+ */
+MSLOT_API bool mslot_range_in_region(const struct mslot_region *region, uint64_t start, uint64_t end);
+
+/**
+ * Tells whether no byte of `start` to `end` (exclusive) belongs to the region.
+ * True for an empty or backward range, which has no bytes. Progress: wait-free.
+ */
+MSLOT_API bool mslot_range_not_in_region(const struct mslot_region *region, uint64_t start, uint64_t end);
+
+/**
+ * Tells whether no frame that the range touches has a forgotten reference (a page-table entry, say).
+ * Frames outside the region have none.
+ *
+ * Order:    relaxed: a snapshot of each frame, exact where nothing forgets or restores meanwhile.
+ * Progress: wait-free, O(frames in the range).
+ * Source:   vostd `paddr_range_not_mapped`.
+ */
+MSLOT_API bool mslot_range_not_mapped(const struct mslot_region *region, uint64_t start, uint64_t end);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Handles on shared frames.
+ *
+ * Promises: what frame.h says. A handle is the slot's address.
+ * Needs:    slot.c for the moves, reclaim.c for what follows the last put.
+ * Read:     mslot_frame_claim() and mslot_frame_drop() first; the others are a move and its refusal.
+ */
+#include "handle/handle.h"
+
+enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, const struct mslot_type *type)
+{
+	enum mslot_err err;
+
+	if (UNLIKELY(!type_is_valid(type)))
+		return MSLOT_INVALID;
+	if (!type_is_immediate(type) && UNLIKELY(!reclaim_has_room(region)) && (err = reclaim_make_room(region)))
+		return err;
+	region_touch(region, slot);
+	return slot_claim(slot);
+}
+
+void slot_verdict_report(struct slot *slot, struct slot_verdict verdict, const char *call)
+{
+	if (verdict.is_last)
+		reclaim_slot(slot);
+	slot_fault(verdict.fault, call, slot, verdict.seen);
+}
+
+FLATTEN struct mslot_frame *mslot_frame_claim(struct mslot_region *region, uint64_t paddr,
+					      const struct mslot_type *type, const void *meta, enum mslot_err *why)
+{
+	enum mslot_err err = MSLOT_OK;
+	struct slot *slot;
+
+	HARDENED_REGISTERED("mslot_frame_claim", NULL);
+	slot = region_slot(region, paddr, &err);
+	if (!slot || (err = slot_claim_for(region, slot, type))) {
+		why_set(why, err);
+		return NULL;
+	}
+	slot_fill(slot, type, meta);
+	slot_publish(slot);
+	return slot_frame(slot);
+}
+
+/* A getter at the limit of the count gives back what it took. */
+static COLD void get_overflow(struct slot *slot, bool has_added, const char *call)
+{
+	uint64_t seen = slot_peek_state(slot);
+
+	if (has_added)
+		slot_verdict_settle(slot, slot_put(slot), call);
+	slot_fault(MSLOT_FAULT_OVERFLOW, call, slot, seen);
+}
+
+FLATTEN struct mslot_frame *mslot_frame_get(struct mslot_region *region, uint64_t paddr, enum mslot_err *why)
+{
+	enum mslot_err err = MSLOT_OK;
+	bool has_added = false;
+	struct slot *slot;
+
+	HARDENED_REGISTERED("mslot_frame_get", NULL);
+	slot = region_slot(region, paddr, &err);
+	if (slot && LIKELY(!(err = slot_get(slot, &has_added))))
+		return slot_frame(slot);
+	if (slot && err == MSLOT_OVERFLOW)
+		get_overflow(slot, has_added, "mslot_frame_get");
+	why_set(why, err);
+	return NULL;
+}
+
+struct mslot_frame *mslot_frame_get_typed(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
+					  enum mslot_err *why)
+{
+	struct mslot_frame *frame;
+
+	if (!type) {
+		why_set(why, MSLOT_INVALID);
+		return NULL;
+	}
+	frame = mslot_frame_get(region, paddr, why);
+	if (frame && slot_type(frame_slot(frame)) != type) {
+		mslot_frame_drop(frame);
+		why_set(why, MSLOT_WRONG_TYPE);
+		return NULL;
+	}
+	return frame;
+}
+
+FLATTEN struct mslot_frame *mslot_frame_clone(const struct mslot_frame *frame)
+{
+	struct slot *slot = frame_slot(frame);
+
+	HARDENED_REGISTERED("mslot_frame_clone", NULL);
+	return LIKELY(slot_verdict_settle(slot, slot_clone(slot), "mslot_frame_clone")) ? slot_frame(slot) : NULL;
+}
+
+FLATTEN void mslot_frame_drop(struct mslot_frame *frame)
+{
+	struct slot *slot = frame_slot(frame);
+
+	HARDENED_REGISTERED("mslot_frame_drop", );
+	if (LIKELY(slot))
+		slot_verdict_settle(slot, slot_put(slot), "mslot_frame_drop");
+}
+
+FLATTEN uint64_t mslot_frame_into_raw(struct mslot_frame *frame)
+{
+	struct slot *slot = frame_slot(frame);
+
+	HARDENED_REGISTERED("mslot_frame_into_raw", MSLOT_PADDR_NONE);
+	if (UNLIKELY(!slot_verdict_settle(slot, slot_into_raw(slot), "mslot_frame_into_raw")))
+		return MSLOT_PADDR_NONE;
+	return slot_paddr(slot_region(slot), slot);
+}
+
+FLATTEN uint64_t mslot_frame_clone_into_raw(const struct mslot_frame *frame)
+{
+	struct slot *slot = frame_slot(frame);
+
+	HARDENED_REGISTERED("mslot_frame_clone_into_raw", MSLOT_PADDR_NONE);
+	if (UNLIKELY(!slot_verdict_settle(slot, slot_clone_into_raw(slot), "mslot_frame_clone_into_raw")))
+		return MSLOT_PADDR_NONE;
+	return slot_paddr(slot_region(slot), slot);
+}
+
+FLATTEN struct mslot_frame *mslot_frame_from_raw(struct mslot_region *region, uint64_t paddr, enum mslot_err *why)
+{
+	enum mslot_err err = MSLOT_OK;
+	struct slot *slot;
+
+	HARDENED_REGISTERED("mslot_frame_from_raw", NULL);
+	slot = region_slot(region, paddr, &err);
+	if (slot && LIKELY(!(err = slot_from_raw(slot))))
+		return slot_frame(slot);
+	if (slot && err == MSLOT_OVERFLOW)
+		slot_fault(MSLOT_FAULT_OVERFLOW, "mslot_frame_from_raw", slot, slot_peek_state(slot));
+	why_set(why, err);
+	return NULL;
+}
+
+FLATTEN enum mslot_err mslot_frame_drop_raw(struct mslot_region *region, uint64_t paddr)
+{
+	enum mslot_err err = MSLOT_OK;
+	bool is_last = false;
+	struct slot *slot;
+
+	HARDENED_REGISTERED("mslot_frame_drop_raw", MSLOT_INVALID);
+	slot = region_slot(region, paddr, &err);
+	if (slot && !(err = slot_drop_raw(slot, &is_last)) && is_last)
+		reclaim_slot(slot);
+	return err;
+}
+
+struct mslot_unique *mslot_frame_try_unique(struct mslot_frame *frame, enum mslot_err *why)
+{
+	struct slot *slot = frame_slot(frame);
+	enum mslot_err err;
+
+	HARDENED_REGISTERED("mslot_frame_try_unique", NULL);
+	err = slot_try_unique(slot, !type_is_immediate(slot_type(slot)));
+	if (LIKELY(!err))
+		return slot_unique(slot);
+	if (err != MSLOT_IN_USE)
+		slot_fault(MSLOT_FAULT_DEAD_HANDLE, "mslot_frame_try_unique", slot, slot_peek_state(slot));
+	why_set(why, err);
+	return NULL;
+}
+
+uint64_t mslot_frame_paddr(const struct mslot_frame *frame)
+{
+	return slot_paddr(slot_region(frame_slot(frame)), frame_slot(frame));
+}
+
+struct mslot_region *mslot_frame_region(const struct mslot_frame *frame)
+{
+	return slot_region(frame_slot(frame));
+}
+
+const struct mslot_type *mslot_frame_type(const struct mslot_frame *frame)
+{
+	return slot_type(frame_slot(frame));
+}
+
+const void *mslot_frame_meta(const struct mslot_frame *frame, const struct mslot_type *type)
+{
+	return slot_type(frame_slot(frame)) == type ? frame_slot(frame)->meta : NULL;
+}
+
+void *mslot_frame_memory(const struct mslot_frame *frame)
+{
+	return slot_memory(slot_region(frame_slot(frame)), frame_slot(frame));
+}
+
+uint32_t mslot_frame_ref_count(const struct mslot_frame *frame)
+{
+	uint64_t word = slot_peek_state(frame_slot(frame));
+
+	return state_of(word) == STATE_SHARED ? (uint32_t)(state_live(word) + state_raw(word)) : 0;
+}
+
+uint32_t mslot_frame_raw_count(const struct mslot_frame *frame)
+{
+	uint64_t word = slot_peek_state(frame_slot(frame));
+
+	return state_of(word) == STATE_SHARED ? (uint32_t)state_raw(word) : 0;
+}

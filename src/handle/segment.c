@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Segments: each call is its frame's call, over a range, all or nothing.
+ *
+ * Promises: what segment.h says. A refused call has changed nothing; an empty segment leads to no frame.
+ * Needs:    slot.c for the moves, reclaim.c for what follows the last put.
+ */
+#include "handle/handle.h"
+
+#include <metaslot/segment.h>
+
+#include <string.h>
+
+/* The slots of a segment that its holder vouches for; 0 for an empty one. */
+static uint64_t segment_slots(const struct mslot_segment *segment, struct slot **first)
+{
+	uint64_t nr = 0;
+
+	if (!segment || !segment->region || region_range(segment->region, segment->start, segment->end, first, &nr))
+		return 0;
+	return nr;
+}
+
+static void segment_clear(struct mslot_segment *segment)
+{
+	segment->start = segment->end = 0;
+}
+
+enum mslot_err mslot_segment_claim(struct mslot_region *region, uint64_t start, uint64_t end,
+				   const struct mslot_type *type,
+				   void (*init_fn)(void *ctx, uint64_t paddr, void *meta), void *ctx,
+				   struct mslot_segment *out)
+{
+	enum mslot_err err;
+	struct slot *slots = NULL;
+	uint64_t nr = 0;
+
+	HARDENED_REGISTERED("mslot_segment_claim", MSLOT_INVALID);
+	if (!out)
+		return MSLOT_INVALID;
+	err = region_range(region, start, end, &slots, &nr);
+	if (err)
+		return err;
+	for (uint64_t i = 0; i < nr; i++) {
+		err = slot_claim_for(region, &slots[i], type);
+		if (err) {
+			while (i--)
+				slot_unclaim(&slots[i]);
+			return err;
+		}
+	}
+	for (uint64_t i = 0; i < nr; i++) {
+		slot_fill(&slots[i], type, NULL);
+		if (init_fn)
+			init_fn(ctx, slot_paddr(region, &slots[i]), slots[i].meta);
+	}
+	for (uint64_t i = 0; i < nr; i++)
+		slot_publish(&slots[i]);
+	*out = (struct mslot_segment){region, start, end};
+	return MSLOT_OK;
+}
+
+void mslot_segment_drop(struct mslot_segment *segment)
+{
+	struct slot *slots;
+	uint64_t nr = segment_slots(segment, &slots);
+
+	HARDENED_REGISTERED("mslot_segment_drop", );
+	if (!nr)
+		return;
+	segment_clear(segment);
+	for (uint64_t i = 0; i < nr; i++)
+		slot_verdict_settle(&slots[i], slot_put(&slots[i]), "mslot_segment_drop");
+}
+
+/* Takes back the clones of the first nr slots. */
+static void unclone(struct slot *slots, uint64_t nr, const char *call)
+{
+	while (nr--)
+		slot_verdict_settle(&slots[nr], slot_put(&slots[nr]), call);
+}
+
+static enum mslot_err clone_slots(struct slot *slots, uint64_t nr, const char *call)
+{
+	for (uint64_t i = 0; i < nr; i++) {
+		struct slot_verdict verdict = slot_clone(&slots[i]);
+
+		if (LIKELY(verdict.fault == MSLOT_FAULT_NONE))
+			continue;
+		unclone(slots, i, call);
+		slot_verdict_settle(&slots[i], verdict, call);
+		return verdict.fault == MSLOT_FAULT_OVERFLOW ? MSLOT_OVERFLOW : MSLOT_INVALID;
+	}
+	return MSLOT_OK;
+}
+
+enum mslot_err mslot_segment_clone(const struct mslot_segment *segment, struct mslot_segment *out)
+{
+	struct slot *slots;
+	uint64_t nr = segment_slots(segment, &slots);
+	enum mslot_err err;
+
+	HARDENED_REGISTERED("mslot_segment_clone", MSLOT_INVALID);
+	if (!nr || !out)
+		return MSLOT_INVALID;
+	err = clone_slots(slots, nr, "mslot_segment_clone");
+	if (!err)
+		*out = *segment;
+	return err;
+}
+
+enum mslot_err mslot_segment_slice(const struct mslot_segment *segment, uint64_t from, uint64_t to,
+				   struct mslot_segment *out)
+{
+	struct slot *slots;
+	uint64_t nr = segment_slots(segment, &slots);
+	enum mslot_err err;
+
+	HARDENED_REGISTERED("mslot_segment_slice", MSLOT_INVALID);
+	if (!nr || !out || from >= to)
+		return MSLOT_INVALID;
+	unsigned shift = segment->region->frame_shift;
+	if ((from | to) & ((UINT64_C(1) << shift) - 1))
+		return MSLOT_NOT_ALIGNED;
+	if (to > segment->end - segment->start)
+		return MSLOT_OUT_OF_BOUND;
+	err = clone_slots(slots + (from >> shift), (to - from) >> shift, "mslot_segment_slice");
+	if (!err)
+		*out = (struct mslot_segment){segment->region, segment->start + from, segment->start + to};
+	return err;
+}
+
+enum mslot_err mslot_segment_split(struct mslot_segment *segment, uint64_t at, struct mslot_segment *out)
+{
+	struct slot *slots;
+
+	HARDENED_REGISTERED("mslot_segment_split", MSLOT_INVALID);
+	if (!segment_slots(segment, &slots) || !out)
+		return MSLOT_INVALID;
+	if (at & ((UINT64_C(1) << segment->region->frame_shift) - 1))
+		return MSLOT_NOT_ALIGNED;
+	if (at == 0 || at >= segment->end - segment->start)
+		return MSLOT_OUT_OF_BOUND;
+	*out = (struct mslot_segment){segment->region, segment->start + at, segment->end};
+	segment->end = segment->start + at;
+	return MSLOT_OK;
+}
+
+struct mslot_frame *mslot_segment_next(struct mslot_segment *segment)
+{
+	struct slot *slots;
+	uint64_t nr = segment_slots(segment, &slots);
+
+	HARDENED_REGISTERED("mslot_segment_next", NULL);
+	if (!nr)
+		return NULL;
+	if (nr == 1)
+		segment_clear(segment);
+	else
+		segment->start += UINT64_C(1) << segment->region->frame_shift;
+	return slot_frame(slots);
+}
+
+enum mslot_err mslot_segment_from_frame(struct mslot_frame *frame, struct mslot_segment *out)
+{
+	HARDENED_REGISTERED("mslot_segment_from_frame", MSLOT_INVALID);
+	if (!frame || !out)
+		return MSLOT_INVALID;
+	struct mslot_region *region = mslot_frame_region(frame);
+	uint64_t paddr = mslot_frame_paddr(frame);
+	*out = (struct mslot_segment){region, paddr, paddr + (UINT64_C(1) << region->frame_shift)};
+	return MSLOT_OK;
+}
+
+enum mslot_err mslot_segment_into_raw(struct mslot_segment *segment, uint64_t *start, uint64_t *end)
+{
+	struct slot *slots;
+	uint64_t nr = segment_slots(segment, &slots);
+
+	HARDENED_REGISTERED("mslot_segment_into_raw", MSLOT_INVALID);
+	if (!nr || !start || !end)
+		return MSLOT_INVALID;
+	for (uint64_t i = 0; i < nr; i++) {
+		struct slot_verdict verdict = slot_into_raw(&slots[i]);
+
+		if (LIKELY(verdict.fault == MSLOT_FAULT_NONE))
+			continue;
+		for (uint64_t done = 0; done < i; done++)
+			(void)slot_from_raw(&slots[done]);
+		slot_verdict_settle(&slots[i], verdict, "mslot_segment_into_raw");
+		return verdict.fault == MSLOT_FAULT_OVERFLOW ? MSLOT_OVERFLOW : MSLOT_INVALID;
+	}
+	*start = segment->start;
+	*end = segment->end;
+	segment_clear(segment);
+	return MSLOT_OK;
+}
+
+enum mslot_err mslot_segment_from_raw(struct mslot_region *region, uint64_t start, uint64_t end,
+				      struct mslot_segment *out)
+{
+	enum mslot_err err;
+	struct slot *slots = NULL;
+	uint64_t nr = 0;
+
+	HARDENED_REGISTERED("mslot_segment_from_raw", MSLOT_INVALID);
+	if (!out)
+		return MSLOT_INVALID;
+	err = region_range(region, start, end, &slots, &nr);
+	if (err)
+		return err;
+	for (uint64_t i = 0; i < nr; i++) {
+		err = slot_from_raw(&slots[i]);
+		if (err) {
+			while (i--)
+				(void)slot_into_raw(&slots[i]);
+			return err;
+		}
+	}
+	*out = (struct mslot_segment){region, start, end};
+	return MSLOT_OK;
+}
+
+const struct mslot_type *mslot_segment_type(const struct mslot_segment *segment)
+{
+	struct slot *slots;
+
+	return segment_slots(segment, &slots) ? slot_type(slots) : NULL;
+}
+
+uint64_t mslot_segment_nr_frames(const struct mslot_segment *segment)
+{
+	struct slot *slots;
+
+	return segment_slots(segment, &slots);
+}

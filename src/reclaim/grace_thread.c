@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The grace-period thread: runs grace periods while slots wait for one, recycles what nobody else does, and
+ * answers those who wait. One per process, started with the first registered thread; it sleeps while no slot is
+ * retired.
+ *
+ * Promises: a slot retired by a thread that then pauses, exits or never registered is recycled all the same.
+ * Needs:    grace.h; reclaim.c for queues and recycling; POSIX semaphores, whose post never waits.
+ * Read:     cycle(), then grace_thread_wait().
+ *
+ * Taking a queue over from its thread: flip `active`, let a grace period pass. The thread uses a queue only inside a
+ * reader section that read `active` first, so afterwards the old queue is ours. That costs the thread no RMW.
+ */
+#include "reclaim/reclaim.h"
+
+#include "reclaim/grace.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+/* Between grace periods: long enough that membarrier's interrupts cost others under 3 %, short against a millisecond.
+ */
+#define PAUSE_NS 50000
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* registry, requests, answers */
+static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
+static struct reclaim_thread *threads;
+static uint64_t drains_wanted, drains_done;
+static uint64_t waiters; /* threads in grace_thread_wait() */
+
+static _Atomic(struct slot *) adopted; /* slots of threads that are gone or never were registered */
+static struct retire_queue orphans;    /* of the grace-period thread alone */
+static sem_t work;
+static bool started;
+static _Thread_local bool is_self __attribute__((tls_model("initial-exec")));
+
+bool grace_thread_is_self(void)
+{
+	return is_self;
+}
+
+void grace_thread_wake(void)
+{
+	sem_post(&work);
+}
+
+void grace_thread_adopt(struct slot *head, struct slot *tail)
+{
+	/* [relaxed] the swap below decides. */
+	struct slot *first = atomic_load_explicit(&adopted, memory_order_relaxed);
+
+	do
+		tail->link = first;
+	/* [release:adopt] links and retirement are visible to the grace-period thread. */
+	while (!atomic_compare_exchange_weak_explicit(&adopted, &first, head, memory_order_release,
+						      /* [relaxed] another was faster. */
+						      memory_order_relaxed));
+	grace_thread_wake();
+}
+
+/* Adds slots that were retired before the next grace period starts, as all are that have reached us. */
+static void orphan(struct retire_batch *batch, uint64_t nr)
+{
+	/* [relaxed] our own. */
+	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed);
+
+	if (!batch->head)
+		return;
+	retire_batch_append(retire_queue_batch(&orphans, completed + 1, completed), batch);
+	retire_queue_resize(&orphans, (int64_t)nr);
+}
+
+static void orphan_adopted(void)
+{
+	/* [acquire:adopt] links and retirement are visible. */
+	struct retire_batch batch = {.head = atomic_exchange_explicit(&adopted, NULL, memory_order_acquire)};
+	uint64_t nr = 0;
+
+	for (struct slot *slot = batch.head; slot; slot = slot->link, nr++)
+		batch.tail = slot;
+	orphan(&batch, nr);
+}
+
+/* Takes all out of a queue that its thread does not use any more. */
+static void orphan_queue(struct retire_queue *queue)
+{
+	struct retire_batch all = queue->elapsed;
+
+	for (unsigned i = 0; i < queue->nr_waiting; i++)
+		retire_batch_append(&all, &queue->waiting[(queue->first + i) % RETIRE_BATCHES]);
+	if (all.tail)
+		all.tail->link = NULL;
+	orphan(&all, retire_queue_size(queue));
+	retire_queue_resize(queue, -(int64_t)retire_queue_size(queue));
+	queue->nr_waiting = queue->first = 0;
+	queue->elapsed = (struct retire_batch){0};
+}
+
+/* Collects what was flipped before the last grace period; flips whose thread pauses, or all. True if work is left. */
+static bool collect(bool flip_all)
+{
+	bool left = false;
+
+	pthread_mutex_lock(&lock);
+	for (struct reclaim_thread *thread = threads; thread; thread = thread->next) {
+		/* [relaxed] written by this thread alone. */
+		unsigned active = atomic_load_explicit(&thread->active, memory_order_relaxed);
+		/* [relaxed] a sign of life. */
+		uint64_t nr_retired = atomic_load_explicit(&thread->nr_retired, memory_order_relaxed);
+		bool pauses = nr_retired == thread->nr_retired_before;
+		uint64_t size = retire_queue_size(&thread->queue[active]);
+
+		if (thread->flipped)
+			orphan_queue(&thread->queue[1 - active]);
+		thread->flipped = flip_all || (pauses && size);
+		if (thread->flipped)
+			/* [release:handover] the other queue is empty. */
+			atomic_store_explicit(&thread->active, 1 - active, memory_order_release);
+		thread->nr_retired_before = nr_retired;
+		left |= size || thread->flipped;
+	}
+	pthread_mutex_unlock(&lock);
+	orphan_adopted();
+	return left || retire_queue_size(&orphans);
+}
+
+/* One grace period, and what it sets free. */
+static bool cycle(struct reclaim_thread *self, bool flip_all)
+{
+	bool left = collect(flip_all);
+	/* [relaxed] our own. */
+	uint64_t period = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 1;
+
+	/* [relaxed] a reader section that does not see it is waited for. */
+	atomic_store_explicit(&reclaim_periods.started, period, memory_order_relaxed);
+	grace_synchronize();
+	/* [release:grace] readers that were there before are gone. */
+	atomic_store_explicit(&reclaim_periods.completed, period, memory_order_release);
+	/* Moves the elapsed batches; the fresh batch is empty. */
+	retire_queue_batch(&orphans, period + 1, period);
+	grace_online();
+	reclaim_drain(self, &orphans, UINT64_MAX);
+	reclaim_count_flush(self);
+	grace_offline();
+	return left;
+}
+
+static void pause_ns(long ns)
+{
+	nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
+}
+
+static void *run(void *arg)
+{
+	struct reclaim_thread *self = arg;
+
+	is_self = true;
+	reclaim_self = self;
+	grace_register();
+	grace_offline();
+	prctl(PR_SET_TIMERSLACK, 1UL);
+	for (;;) {
+		while (sem_wait(&work) && errno == EINTR)
+			;
+		for (bool left = true; left;) {
+			/* What was posted up to here, this cycle sees. */
+			while (!sem_trywait(&work))
+				;
+			pthread_mutex_lock(&lock);
+			uint64_t wanted = drains_wanted;
+			bool drain = wanted != drains_done;
+			pthread_mutex_unlock(&lock);
+
+			left = cycle(self, drain);
+			if (drain) {
+				/* The first flipped all queues, the second collects and recycles them. */
+				left |= cycle(self, true);
+				pthread_mutex_lock(&lock);
+				drains_done = wanted;
+				pthread_mutex_unlock(&lock);
+			}
+			pthread_mutex_lock(&lock);
+			pthread_cond_broadcast(&answered);
+			left |= drains_done != drains_wanted;
+			bool hurry = waiters != 0;
+			pthread_mutex_unlock(&lock);
+			if (left && !hurry)
+				pause_ns(PAUSE_NS);
+		}
+	}
+	return NULL;
+}
+
+/* Under the lock. */
+static enum mslot_err start(void)
+{
+	static struct reclaim_thread self;
+	pthread_attr_t attr;
+	pthread_t thread;
+	sigset_t all, before;
+	int err;
+
+	if (started)
+		return MSLOT_OK;
+	if (sem_init(&work, 0, 0) || pthread_attr_init(&attr))
+		return MSLOT_NO_MEMORY;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* Signals are for the program's threads. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	err = pthread_create(&thread, &attr, run, &self);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	if (err)
+		return MSLOT_NO_MEMORY;
+	self.next = threads;
+	threads = &self;
+	started = true;
+	return MSLOT_OK;
+}
+
+enum mslot_err grace_thread_wait(bool drain)
+{
+	struct reclaim_thread *self = reclaim_self;
+
+	if (self) {
+		reclaim_count_flush(self);
+		grace_offline();
+	}
+	pthread_mutex_lock(&lock);
+	if (!started) {
+		/* Nobody was ever registered: nothing was retired but by strangers, and nobody reads. */
+		enum mslot_err err = start();
+		if (err) {
+			pthread_mutex_unlock(&lock);
+			return err;
+		}
+	}
+	waiters++;
+	if (drain) {
+		uint64_t wanted = ++drains_wanted;
+		grace_thread_wake();
+		while (drains_done < wanted)
+			pthread_cond_wait(&answered, &lock);
+	} else {
+		/* [relaxed] the period after the one that may be running; under the lock it is at most one behind. */
+		uint64_t wanted = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 2;
+		/* [acquire:grace] readers that were there before are gone. */
+		while (atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire) < wanted) {
+			grace_thread_wake();
+			pthread_cond_wait(&answered, &lock);
+		}
+	}
+	waiters--;
+	pthread_mutex_unlock(&lock);
+	if (self)
+		grace_online();
+	return MSLOT_OK;
+}
+
+enum mslot_err grace_thread_register(struct reclaim_thread *thread)
+{
+	enum mslot_err err;
+
+	pthread_mutex_lock(&lock);
+	err = start();
+	if (!err) {
+		thread->next = threads;
+		threads = thread;
+	}
+	pthread_mutex_unlock(&lock);
+	return err;
+}
+
+void grace_thread_unregister(struct reclaim_thread *thread)
+{
+	struct reclaim_thread **at = &threads;
+
+	pthread_mutex_lock(&lock);
+	while (*at != thread)
+		at = &(*at)->next;
+	*at = thread->next;
+	pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Brings retired slots back to unused: at once for immediate types, after a grace period for deferred ones.
+ *
+ * Promises: a drop allocates nothing and waits for nothing; on_drop does not recurse, however long the chain of
+ *           frames that drop each other; each slot is recycled once.
+ * Needs:    grace.h for reader sections, grace_thread.c for grace periods.
+ * Read:     reclaim_slot() and reclaim_slot_slow(), then retire(); then grace_thread.c for what drives it.
+ *
+ * The cookie of a slot is `started + 2`, read after its retirement inside a reader section of the retiring thread.
+ * A grace period that this section does not see as started waits for the section, so at its end, and thus at the
+ * start of the one after it, the retirement is visible: no reader section that begins from there on can find the
+ * slot shared. That is RCU's guarantee alone; no order of our own is needed.
+ */
+#include "reclaim/reclaim.h"
+
+#include "reclaim/grace.h"
+
+/* Elapsed slots that one retire recycles: more than one, so that queues shrink; few, so that a drop stays short. */
+#define RECYCLES_PER_RETIRE 2
+
+_Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
+struct reclaim_periods reclaim_periods;
+
+/* Immediate slots dropped from within an on_drop of this thread, which the outermost one recycles. */
+static _Thread_local struct {
+	struct slot *head;
+	bool running;
+} immediate __attribute__((tls_model("initial-exec")));
+
+#ifdef GRACE_TSAN
+char grace_tsan_edge;
+#endif
+
+/* The end of an incarnation. */
+static void recycle(struct slot *slot, struct mslot_region *region, const struct mslot_type *type)
+{
+	if (type->on_drop)
+		type->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));
+	if (slot_recycle(slot) && region->give_back)
+		region->give_back(region, (uint64_t)(slot - region->slots));
+}
+
+/* Chains of immediate frames that drop each other become a loop here. */
+static COLD void recycle_nesting(struct slot *slot)
+{
+	slot->link = immediate.head;
+	immediate.head = slot;
+	if (immediate.running)
+		return;
+	immediate.running = true;
+	while ((slot = immediate.head)) {
+		immediate.head = slot->link;
+		recycle(slot, slot_region(slot), slot_type(slot));
+	}
+	immediate.running = false;
+}
+
+static void backlog_add(struct mslot_region *region, int64_t delta)
+{
+	/* [relaxed] a hint that bounds; nothing is read by it. */
+	atomic_fetch_add_explicit(region_backlog(region), delta, memory_order_relaxed);
+}
+
+/*
+ * Keeps up to two grains of retires to the thread, and never less than none: the region's count is too low by that, but
+ * never too high, so that threads which pause cannot make claims fail for good.
+ */
+static void count(struct reclaim_thread *self, struct mslot_region *region, int64_t delta)
+{
+	int64_t grain = region->backlog_grain;
+
+	if (UNLIKELY(self->counted != region)) {
+		reclaim_count_flush(self);
+		self->counted = region;
+	}
+	self->uncounted += delta;
+	if (UNLIKELY(self->uncounted < 0 || self->uncounted > 2 * grain)) {
+		int64_t excess = self->uncounted - grain;
+		backlog_add(region, excess);
+		self->uncounted = grain;
+	}
+}
+
+void reclaim_count_flush(struct reclaim_thread *self)
+{
+	if (self->uncounted)
+		backlog_add(self->counted, self->uncounted);
+	self->uncounted = 0;
+}
+
+uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue *queue, uint64_t most)
+{
+	uint64_t nr = 0;
+
+	self->recycling = true;
+	for (struct slot *slot; nr < most && (slot = queue->elapsed.head); nr++) {
+		struct mslot_region *region = slot_region(slot);
+		queue->elapsed.head = slot->link;
+		__builtin_prefetch(slot->link, 1);
+		retire_queue_resize(queue, -1);
+		count(self, region, -1);
+		recycle(slot, region, slot_type(slot));
+	}
+	self->recycling = false;
+	return nr;
+}
+
+static void retire(struct slot *slot, struct mslot_region *region)
+{
+	struct reclaim_thread *self = reclaim_self;
+
+	if (UNLIKELY(!self)) {
+		/* Not registered: nothing may be assumed of this thread, so others do the rest. */
+		backlog_add(region, 1);
+		grace_thread_adopt(slot, slot);
+		return;
+	}
+	grace_read_lock();
+	/* [acquire:handover] a queue that was emptied by the grace-period thread is empty. */
+	struct retire_queue *queue = &self->queue[atomic_load_explicit(&self->active, memory_order_acquire)];
+	/* [relaxed] the reader section orders it, see above. */
+	uint64_t cookie = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 2;
+	/* [acquire:grace] readers of the batches that this elapses are gone. */
+	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire);
+	struct retire_batch *batch = retire_queue_batch(queue, cookie, completed);
+	bool was_empty = retire_queue_size(queue) == 0;
+
+	slot->link = batch->head;
+	batch->head = slot;
+	if (!slot->link)
+		batch->tail = slot;
+	retire_queue_resize(queue, 1);
+	/* [relaxed] a sign of life for the grace-period thread. */
+	uint64_t nr_retired = atomic_load_explicit(&self->nr_retired, memory_order_relaxed);
+	/* [relaxed] as above. */
+	atomic_store_explicit(&self->nr_retired, nr_retired + 1, memory_order_relaxed);
+	count(self, region, 1);
+	/* In the section, so that a grace period covers it: a barrier finds on_drop finished. */
+	if (queue->elapsed.head && !self->recycling)
+		reclaim_drain(self, queue, RECYCLES_PER_RETIRE);
+	grace_read_unlock();
+	if (UNLIKELY(was_empty))
+		grace_thread_wake();
+}
+
+void reclaim_slot_slow(struct slot *slot, struct mslot_region *region, const struct mslot_type *type)
+{
+	if (!type_is_immediate(type))
+		retire(slot, region);
+	else if (type->on_drop)
+		recycle_nesting(slot);
+	else
+		recycle(slot, region, type);
+}
+
+bool reclaim_must_not_wait(void)
+{
+	struct reclaim_thread *self = reclaim_self;
+
+	return immediate.running || grace_thread_is_self() || (self && (self->recycling || grace_in_section()));
+}
+
+enum mslot_err reclaim_make_room(struct mslot_region *region)
+{
+	struct reclaim_thread *self = reclaim_self;
+
+	if (!region->claims_may_wait || !self || reclaim_must_not_wait())
+		return MSLOT_BUSY;
+	grace_thread_wait(true);
+	return reclaim_has_room(region) ? MSLOT_OK : MSLOT_BUSY;
+}
+
+/* ---- public ---- */
+
+void mslot_read_lock(void)
+{
+	grace_read_lock();
+}
+
+void mslot_read_unlock(void)
+{
+	grace_read_unlock();
+}
+
+FLATTEN const void *mslot_peek(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
+			       enum mslot_err *why)
+{
+	enum mslot_err err = MSLOT_INVALID;
+	struct slot *slot;
+
+	if (!type || type_is_immediate(type)) {
+		why_set(why, err);
+		return NULL;
+	}
+	slot = region_slot(region, paddr, &err);
+	if (slot && !(err = slot_peek(slot, type)))
+		return slot->meta;
+	why_set(why, err);
+	return NULL;
+}
+
+enum mslot_err mslot_synchronize(void)
+{
+	return reclaim_must_not_wait() ? MSLOT_BUSY : grace_thread_wait(false);
+}
+
+enum mslot_err mslot_barrier(struct mslot_region *region)
+{
+	if (!region)
+		return MSLOT_INVALID;
+	return reclaim_must_not_wait() ? MSLOT_BUSY : grace_thread_wait(true);
+}
+
+enum mslot_err mslot_region_destroy(struct mslot_region *region)
+{
+	enum mslot_err err;
+
+	if (!region)
+		return MSLOT_OK;
+	if (reclaim_must_not_wait())
+		return MSLOT_BUSY;
+	/* A frame's on_drop may retire further ones: each round recycles at least one. */
+	do {
+		err = mslot_barrier(region);
+		if (!err)
+			err = region_free(region);
+	} while (err == MSLOT_BUSY);
+	return err;
+}
+
+void mslot_quiescent_state(void)
+{
+	grace_quiescent_state();
+}
+
+void mslot_thread_offline(void)
+{
+	grace_offline();
+}
+
+void mslot_thread_online(void)
+{
+	grace_online();
+}
+
+const char *mslot_reclaim_flavor(void)
+{
+	return GRACE_NAME;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What happens to a slot after its last reference, for the rooms above.
+ */
+#ifndef RECLAIM_RECLAIM_H
+#define RECLAIM_RECLAIM_H
+
+#include "reclaim/retire_queue.h"
+#include "table/region.h"
+
+#include <metaslot/reclaim.h>
+
+/* One registered thread. Its queues are used by it inside a reader section, or by whoever has flipped `active`
+ * away from one and seen a grace period since. */
+struct reclaim_thread {
+	struct retire_queue queue[2];
+	_Atomic unsigned active;      /* index of the queue to use; written by the grace-period thread */
+	_Atomic uint64_t nr_retired;  /* a sign of life */
+	bool recycling;		      /* in an on_drop of the deferred path: do not nest */
+	struct mslot_region *counted; /* the region that `uncounted` belongs to */
+	int64_t uncounted;	      /* retired minus recycled, not yet in region->backlog */
+
+	/* Under the registry's lock. */
+	struct reclaim_thread *next;
+	uint64_t nr_retired_before; /* as of the last look */
+	bool flipped;
+};
+
+extern _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
+
+static inline bool type_is_immediate(const struct mslot_type *type)
+{
+	return type->flags & MSLOT_TYPE_IMMEDIATE;
+}
+
+/* Takes a slot in state retired. Runs on_drop and recycles, now or after a grace period. Never waits. */
+NOINLINE void reclaim_slot_slow(struct slot *slot, struct mslot_region *region, const struct mslot_type *type);
+
+static inline void reclaim_slot(struct slot *slot)
+{
+	struct mslot_region *region = slot_region(slot);
+	const struct mslot_type *type = slot_type(slot);
+
+	if (LIKELY(type_is_immediate(type) && !type->on_drop && !region->give_back))
+		slot_recycle(slot);
+	else
+		reclaim_slot_slow(slot, region, type);
+}
+
+/* Makes room below the region's backlog limit, or says why not: BUSY. For claims of deferred types. */
+COLD enum mslot_err reclaim_make_room(struct mslot_region *region);
+
+static inline bool reclaim_has_room(const struct mslot_region *region)
+{
+	/* [relaxed] a hint that bounds; nothing is read by it. */
+	return atomic_load_explicit(region_backlog(region), memory_order_relaxed) < (int64_t)region->backlog_limit;
+}
+
+/* Whether the caller must not wait for a grace period, as it would wait for itself. */
+bool reclaim_must_not_wait(void);
+
+/* ---- inside the room: reclaim.c to grace_thread.c ---- */
+
+struct reclaim_periods {
+	_Atomic uint64_t started, completed;
+};
+extern struct reclaim_periods reclaim_periods;
+
+/* Recycles up to `most` elapsed slots of a queue that the caller uses; gives how many. */
+uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue *queue, uint64_t most);
+
+/* Adds `self`'s uncounted retires to its region's backlog. */
+void reclaim_count_flush(struct reclaim_thread *self);
+
+/* Hands a slot to the grace-period thread, from any thread. */
+void grace_thread_adopt(struct slot *head, struct slot *tail);
+/* Tells the grace-period thread that there is work. Never waits. */
+void grace_thread_wake(void);
+bool grace_thread_is_self(void);
+/* Waits until what was retired before is recycled (drain), or until a grace period has passed. */
+enum mslot_err grace_thread_wait(bool drain);
+enum mslot_err grace_thread_register(struct reclaim_thread *thread);
+void grace_thread_unregister(struct reclaim_thread *thread);
+
+#endif

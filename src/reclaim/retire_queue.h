@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A queue of retired slots, linked through themselves, in batches of one grace period. No atomics but one hint:
+ * a queue has one user at a time. No memory but the slots'.
+ *
+ *   waiting[first] ... waiting[first + nr_waiting - 1]   ascending cookies: the grace period to wait for
+ *   elapsed                                              to be recycled
+ */
+#ifndef RECLAIM_RETIRE_QUEUE_H
+#define RECLAIM_RETIRE_QUEUE_H
+
+#include "table/slot.h"
+
+/*
+ * Cookies in flight: a batch waits at most for the second grace period after the one that runs, so three cookies
+ * are beyond the completed one; a fourth place lets one be added before the elapsed one is moved.
+ */
+#define RETIRE_BATCHES 4
+
+struct retire_batch {
+	struct slot *head, *tail; /* last in, first out */
+	uint64_t cookie;
+};
+
+struct retire_queue {
+	struct retire_batch waiting[RETIRE_BATCHES];
+	unsigned first, nr_waiting;
+	struct retire_batch elapsed;
+	_Atomic uint64_t nr_slots; /* written by the user alone; others read it as a hint */
+};
+
+static inline void retire_batch_append(struct retire_batch *to, const struct retire_batch *from)
+{
+	if (!from->head)
+		return;
+	if (to->head)
+		to->tail->link = from->head;
+	else
+		to->head = from->head;
+	to->tail = from->tail;
+}
+
+static inline uint64_t retire_queue_size(const struct retire_queue *queue)
+{
+	/* [relaxed] a hint for others, exact for the user. */
+	return atomic_load_explicit(&queue->nr_slots, memory_order_relaxed);
+}
+
+static inline void retire_queue_resize(struct retire_queue *queue, int64_t delta)
+{
+	/* [relaxed] as above. */
+	atomic_store_explicit(&queue->nr_slots, retire_queue_size(queue) + (uint64_t)delta, memory_order_relaxed);
+}
+
+/* The batch to which slots with this cookie go; the caller appends. Elapsed batches are moved on the way. */
+static inline struct retire_batch *retire_queue_batch(struct retire_queue *queue, uint64_t cookie, uint64_t completed)
+{
+	if (LIKELY(queue->nr_waiting)) {
+		struct retire_batch *newest = &queue->waiting[(queue->first + queue->nr_waiting - 1) % RETIRE_BATCHES];
+		if (LIKELY(newest->cookie == cookie))
+			return newest;
+	}
+	while (queue->nr_waiting && queue->waiting[queue->first].cookie <= completed) {
+		retire_batch_append(&queue->elapsed, &queue->waiting[queue->first]);
+		queue->first = (queue->first + 1) % RETIRE_BATCHES;
+		queue->nr_waiting--;
+	}
+	CHECK(queue->nr_waiting < RETIRE_BATCHES);
+	struct retire_batch *batch = &queue->waiting[(queue->first + queue->nr_waiting++) % RETIRE_BATCHES];
+	*batch = (struct retire_batch){.cookie = cookie};
+	return batch;
+}
+
+#endif

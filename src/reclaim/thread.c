@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Registers threads, with liburcu and with the grace-period thread.
+ *
+ * Promises: a thread that ends, whether it unregisters or not, leaves nothing behind: what it retired is adopted.
+ * Needs:    a pthread key, whose destructor runs at thread exit.
+ */
+#include "reclaim/grace.h"
+#include "reclaim/reclaim.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t exit_key;
+static bool has_key;
+
+/* What a queue holds goes to the grace-period thread. Nobody else uses the queue: see unregister(). */
+static void adopt_queue(struct retire_queue *queue)
+{
+	if (queue->elapsed.head)
+		grace_thread_adopt(queue->elapsed.head, queue->elapsed.tail);
+	for (unsigned i = 0; i < queue->nr_waiting; i++) {
+		struct retire_batch *batch = &queue->waiting[(queue->first + i) % RETIRE_BATCHES];
+		if (batch->head)
+			grace_thread_adopt(batch->head, batch->tail);
+	}
+}
+
+static void unregister(void *thread)
+{
+	struct reclaim_thread *self = thread;
+
+	/* Once out of the registry, nobody flips or collects our queues any more: both are ours. */
+	grace_thread_unregister(self);
+	adopt_queue(&self->queue[0]);
+	adopt_queue(&self->queue[1]);
+	reclaim_count_flush(self);
+	reclaim_self = NULL;
+	grace_unregister();
+	free(self);
+}
+
+static void make_key(void)
+{
+	has_key = pthread_key_create(&exit_key, unregister) == 0;
+}
+
+enum mslot_err mslot_thread_register(void)
+{
+	struct reclaim_thread *self;
+	enum mslot_err err;
+
+	if (reclaim_self)
+		return MSLOT_INVALID;
+	pthread_once(&key_once, make_key);
+	if (!has_key)
+		return MSLOT_NO_MEMORY;
+	self = aligned_alloc(MSLOT_SLOT_BYTES,
+			     (sizeof(*self) + MSLOT_SLOT_BYTES - 1) & ~(size_t)(MSLOT_SLOT_BYTES - 1));
+	if (!self)
+		return MSLOT_NO_MEMORY;
+	memset(self, 0, sizeof(*self));
+	if (pthread_setspecific(exit_key, self) || (err = grace_thread_register(self))) {
+		pthread_setspecific(exit_key, NULL);
+		free(self);
+		return MSLOT_NO_MEMORY;
+	}
+	grace_register();
+	reclaim_self = self;
+	return MSLOT_OK;
+}
+
+enum mslot_err mslot_thread_unregister(void)
+{
+	if (!reclaim_self)
+		return MSLOT_INVALID;
+	if (reclaim_must_not_wait())
+		return MSLOT_BUSY;
+	pthread_setspecific(exit_key, NULL);
+	unregister(reclaim_self);
+	return MSLOT_OK;
+}

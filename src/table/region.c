@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Creates regions, finds slots, walks them.
+ *
+ * Promises: creating costs one mapping, whatever the size; a slot leads to its region by one load.
+ * Needs:    mmap of lazily zeroed memory. Slot tables lie below 2^48 and each begins on a multiple of 1 GiB of
+ *           address space (not of memory), which no other slot table shares.
+ */
+#include "table/region.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+struct mslot_region *region_of_chunk[NR_CHUNKS];
+struct backlog backlog_of_chunk[NR_CHUNKS];
+
+#define CHUNK_BYTES (UINT64_C(1) << CHUNK_SHIFT)
+#define HEADER_ALIGN UINT64_C(4096)
+
+/* Maps `bytes` at a multiple of CHUNK_BYTES. */
+static void *map_chunks(uint64_t bytes)
+{
+	char *mapped = mmap(NULL, bytes + CHUNK_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mapped == MAP_FAILED)
+		return NULL;
+	uint64_t before = -(uintptr_t)mapped & (CHUNK_BYTES - 1);
+	if (before)
+		munmap(mapped, before);
+	munmap(mapped + before + bytes, CHUNK_BYTES - before);
+	if ((uintptr_t)(mapped + before + bytes - 1) >> CHUNK_SHIFT >= NR_CHUNKS) {
+		munmap(mapped + before, bytes);
+		return NULL;
+	}
+	return mapped + before;
+}
+
+static void name_chunks(struct mslot_region *region, struct mslot_region *value)
+{
+	for (uintptr_t at = (uintptr_t)region; at < (uintptr_t)region + region->mapping_bytes; at += CHUNK_BYTES)
+		region_of_chunk[at >> CHUNK_SHIFT] = value;
+}
+
+static enum mslot_err config_check(const struct mslot_region_config *config, unsigned shift)
+{
+	if (!config || config->nr_frames == 0 || shift < 6 || shift > 40)
+		return MSLOT_INVALID;
+	if (config->base_paddr & ((UINT64_C(1) << shift) - 1))
+		return MSLOT_NOT_ALIGNED;
+	/* The last byte must have an address, and the end, which is one more, too. */
+	if (config->nr_frames > (UINT64_MAX - config->base_paddr) >> shift)
+		return MSLOT_OUT_OF_BOUND;
+	if (config->nr_frames > (UINT64_C(1) << 46) / MSLOT_SLOT_BYTES)
+		return MSLOT_NO_MEMORY;
+	return MSLOT_OK;
+}
+
+struct mslot_region *mslot_region_create(const struct mslot_region_config *config, enum mslot_err *why)
+{
+	unsigned shift = config && config->frame_shift ? config->frame_shift : 12;
+	enum mslot_err err = config_check(config, shift);
+
+	if (err) {
+		why_set(why, err);
+		return NULL;
+	}
+	/* header, touched bits, slots: one mapping */
+	uint64_t nr_touched = (((config->nr_frames - 1) >> TOUCHED_SHIFT) / 64 + 1) * sizeof(uint64_t);
+	uint64_t header = (sizeof(struct mslot_region) + nr_touched + HEADER_ALIGN - 1) & ~(HEADER_ALIGN - 1);
+	uint64_t bytes = (header + config->nr_frames * MSLOT_SLOT_BYTES + HEADER_ALIGN - 1) & ~(HEADER_ALIGN - 1);
+	struct mslot_region *region = map_chunks(bytes);
+
+	if (!region) {
+		why_set(why, MSLOT_NO_MEMORY);
+		return NULL;
+	}
+	region->slots = (struct slot *)((char *)region + header);
+	region->base = config->base_paddr;
+	region->nr_frames = config->nr_frames;
+	region->frame_shift = shift;
+	region->claims_may_wait = config->claims_may_wait;
+	region->memory = config->memory;
+	region->backlog_limit =
+		config->backlog_limit && config->backlog_limit < INT64_MAX ? config->backlog_limit : INT64_MAX;
+	region->backlog_grain = region->backlog_limit < 64 * 64 ? (uint32_t)(region->backlog_limit / 64) : 64;
+	region->touched = (_Atomic uint64_t *)(region + 1);
+	region->mapping_bytes = bytes;
+	name_chunks(region, region);
+	/* [relaxed] nobody else knows the region yet. */
+	atomic_store_explicit(region_backlog(region), 0, memory_order_relaxed);
+	return region;
+}
+
+static bool count_held(struct slot *slot, void *ctx)
+{
+	bool *retired = ctx;
+	enum state state = state_of(slot_peek_state(slot));
+
+	*retired |= state == STATE_RETIRED;
+	return state == STATE_UNUSED || state == STATE_RETIRED;
+}
+
+enum mslot_err region_free(struct mslot_region *region)
+{
+	bool retired = false;
+
+	if (!region_walk(region, count_held, &retired))
+		return MSLOT_IN_USE;
+	if (retired)
+		return MSLOT_BUSY;
+	name_chunks(region, NULL);
+	munmap(region, region->mapping_bytes);
+	return MSLOT_OK;
+}
+
+bool region_walk(const struct mslot_region *region, bool (*fn)(struct slot *slot, void *ctx), void *ctx)
+{
+	uint64_t nr_chunks = ((region->nr_frames - 1) >> TOUCHED_SHIFT) + 1;
+
+	for (uint64_t chunk = 0; chunk < nr_chunks; chunk++) {
+		/* [relaxed] see region_touch(). */
+		uint64_t bits = atomic_load_explicit(&region->touched[chunk / 64], memory_order_relaxed);
+		if (!(bits & UINT64_C(1) << chunk % 64))
+			continue;
+		uint64_t end = (chunk + 1) << TOUCHED_SHIFT;
+		if (end > region->nr_frames)
+			end = region->nr_frames;
+		for (uint64_t index = chunk << TOUCHED_SHIFT; index < end; index++)
+			if (!fn(&region->slots[index], ctx))
+				return false;
+	}
+	return true;
+}
+
+enum mslot_err region_range(const struct mslot_region *region, uint64_t start, uint64_t end, struct slot **first,
+			    uint64_t *nr_slots)
+{
+	enum mslot_err err = MSLOT_OK;
+
+	if (start >= end)
+		return MSLOT_INVALID;
+	*first = region_slot(region, start, &err);
+	if (!*first)
+		return err;
+	if ((end - start) & ((UINT64_C(1) << region->frame_shift) - 1))
+		return MSLOT_NOT_ALIGNED;
+	*nr_slots = (end - start) >> region->frame_shift;
+	return *nr_slots <= region->nr_frames - (uint64_t)(*first - region->slots) ? MSLOT_OK : MSLOT_OUT_OF_BOUND;
+}
+
+void slot_fill(struct slot *slot, const struct mslot_type *type, const void *meta)
+{
+	size_t at = 0;
+
+	/* Words first: a call of memcpy() would cost as much as the claim. */
+	if (meta) {
+		for (; at + 8 <= type->meta_bytes; at += 8)
+			memcpy(slot->meta + at, (const char *)meta + at, 8);
+		for (; at < type->meta_bytes; at++)
+			slot->meta[at] = ((const unsigned char *)meta)[at];
+	} else {
+		for (; at < type->meta_bytes; at += 8)
+			memset(slot->meta + at, 0, 8);
+	}
+	slot_set_type(slot, type);
+}
+
+uint64_t mslot_region_nr_frames(const struct mslot_region *region)
+{
+	return region->nr_frames;
+}
+
+uint64_t mslot_region_base(const struct mslot_region *region)
+{
+	return region->base;
+}
+
+unsigned mslot_region_frame_shift(const struct mslot_region *region)
+{
+	return region->frame_shift;
+}
+
+static uint64_t region_end(const struct mslot_region *region)
+{
+	return region->base + (region->nr_frames << region->frame_shift);
+}
+
+bool mslot_range_in_region(const struct mslot_region *region, uint64_t start, uint64_t end)
+{
+	return start < end && start >= region->base && end <= region_end(region);
+}
+
+bool mslot_range_not_in_region(const struct mslot_region *region, uint64_t start, uint64_t end)
+{
+	return start >= end || end <= region->base || start >= region_end(region);
+}
+
+bool mslot_range_not_mapped(const struct mslot_region *region, uint64_t start, uint64_t end)
+{
+	if (mslot_range_not_in_region(region, start, end))
+		return true;
+	uint64_t last = (end < region_end(region) ? end : region_end(region)) - 1;
+	uint64_t first = start > region->base ? start : region->base;
+
+	for (uint64_t index = (first - region->base) >> region->frame_shift;
+	     index <= (last - region->base) >> region->frame_shift; index++) {
+		uint64_t word = slot_peek_state(&region->slots[index]);
+		if ((state_of(word) == STATE_SHARED || state_is_unique(word)) && state_raw(word) != 0)
+			return false;
+	}
+	return true;
+}
+
+static const char *fault_name(enum mslot_fault_kind kind)
+{
+	switch (kind) {
+	case MSLOT_FAULT_OVER_DROP:
+		return "over-drop";
+	case MSLOT_FAULT_DEAD_HANDLE:
+		return "use of a dead handle";
+	case MSLOT_FAULT_OVERFLOW:
+		return "count overflow";
+	case MSLOT_FAULT_UNREGISTERED:
+		return "unregistered thread";
+	case MSLOT_FAULT_CONTEXT:
+		return "call not allowed here";
+	case MSLOT_FAULT_NONE:
+		break;
+	}
+	return "no fault";
+}
+
+void slot_fault(enum mslot_fault_kind kind, const char *call, const struct slot *slot, uint64_t seen)
+{
+	static const char *const names[NR_STATES] = {"unused", "busy", "shared", "unique", "unique", "retired"};
+	bool shared = slot && state_of(seen) == STATE_SHARED, unique = slot && state_is_unique(seen);
+	struct mslot_region *region = slot ? slot_region(slot) : NULL;
+
+	fault_report(&(struct mslot_fault){
+		.kind = kind,
+		.what = fault_name(kind),
+		.call = call,
+		.paddr = region ? slot_paddr(region, slot) : MSLOT_PADDR_NONE,
+		.status = slot && state_of(seen) < NR_STATES ? names[state_of(seen)] : "broken",
+		.ref_count = shared   ? (uint32_t)(state_live(seen) + state_raw(seen))
+			     : unique ? 1
+				      : 0,
+		.raw_count = shared || unique ? (uint32_t)state_raw(seen) : 0,
+	});
+}

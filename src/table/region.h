@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The region: where slots lie, and how slot, index, paddr and region lead to each other.
+ */
+#ifndef TABLE_REGION_H
+#define TABLE_REGION_H
+
+#include "base/check.h"
+#include "table/slot.h"
+
+/* Slots of one bit of `touched`: the grain in which walks skip what was never claimed. */
+#define TOUCHED_SHIFT 12
+
+struct mslot_region {
+	/* Read only once created. */
+	struct slot *slots;
+	uint64_t base, nr_frames;
+	unsigned frame_shift;
+	bool claims_may_wait;
+	char *memory;
+	uint64_t backlog_limit;
+	uint32_t backlog_grain; /* retires that a thread may keep to itself before it counts them here */
+	_Atomic uint64_t *touched;
+	/* The one upward edge: who wants to hear of unused frames, or NULL. Set before the region is shared. */
+	void (*give_back)(struct mslot_region *region, uint64_t index);
+	size_t mapping_bytes;
+};
+
+/* Any slot of a region leads to the region: slot tables begin on, and have to themselves, multiples of this. */
+#define CHUNK_SHIFT 30
+#define NR_CHUNKS (UINT64_C(1) << (48 - CHUNK_SHIFT))
+extern struct mslot_region *region_of_chunk[NR_CHUNKS];
+
+static inline struct mslot_region *slot_region(const struct slot *slot)
+{
+	return region_of_chunk[(uintptr_t)slot >> CHUNK_SHIFT];
+}
+
+/*
+ * A hint: a region's retired slots, each thread's last few not counted. Beside the region, not in it: a thread may
+ * count after the region is gone.
+ */
+struct backlog {
+	_Alignas(MSLOT_SLOT_BYTES) _Atomic int64_t nr_retired;
+};
+extern struct backlog backlog_of_chunk[NR_CHUNKS];
+
+static inline _Atomic int64_t *region_backlog(const struct mslot_region *region)
+{
+	return &backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].nr_retired;
+}
+
+static inline uint64_t slot_paddr(const struct mslot_region *region, const struct slot *slot)
+{
+	return region->base + ((uint64_t)(slot - region->slots) << region->frame_shift);
+}
+
+static inline void *slot_memory(const struct mslot_region *region, const struct slot *slot)
+{
+	return region->memory ? region->memory + ((uint64_t)(slot - region->slots) << region->frame_shift) : NULL;
+}
+
+/* The slot of `paddr`, or NULL and NOT_ALIGNED or OUT_OF_BOUND. */
+static inline struct slot *region_slot(const struct mslot_region *region, uint64_t paddr, enum mslot_err *err)
+{
+	uint64_t offset = paddr - region->base, index = offset >> region->frame_shift;
+
+	if (UNLIKELY(offset != index << region->frame_shift)) {
+		*err = MSLOT_NOT_ALIGNED;
+		return NULL;
+	}
+	if (UNLIKELY(paddr < region->base || index >= region->nr_frames)) {
+		*err = MSLOT_OUT_OF_BOUND;
+		return NULL;
+	}
+	return &region->slots[index];
+}
+
+/* The frames of a non-empty range of whole frames; else why not. */
+enum mslot_err region_range(const struct mslot_region *region, uint64_t start, uint64_t end, struct slot **first,
+			    uint64_t *nr_slots);
+
+/* To be called before a slot is claimed. */
+static inline void region_touch(struct mslot_region *region, const struct slot *slot)
+{
+	uint64_t chunk = (uint64_t)(slot - region->slots) >> TOUCHED_SHIFT;
+	_Atomic uint64_t *word = &region->touched[chunk / 64];
+	uint64_t bit = UINT64_C(1) << chunk % 64;
+
+	/* [relaxed] a bit is only ever set, and read where nothing runs that could set it. */
+	if (UNLIKELY(!(atomic_load_explicit(word, memory_order_relaxed) & bit)))
+		/* [relaxed] as above. */
+		atomic_fetch_or_explicit(word, bit, memory_order_relaxed);
+}
+
+/* Calls fn for each slot that may ever have been claimed, ascending, until it returns false. */
+bool region_walk(const struct mslot_region *region, bool (*fn)(struct slot *slot, void *ctx), void *ctx);
+
+/* Frees a region whose every slot is unused; else IN_USE, or BUSY where only retired slots are in the way. */
+enum mslot_err region_free(struct mslot_region *region);
+
+/* A type that breaks its contract is INVALID. */
+static inline bool type_is_valid(const struct mslot_type *type)
+{
+	return type && type->name && type->meta_bytes <= MSLOT_META_MAX && type->meta_align <= MSLOT_SLOT_BYTES &&
+	       (type->meta_align & (type->meta_align - 1)) == 0;
+}
+
+/* Writes type and metadata of a slot that the caller has to itself; meta NULL means zeros. */
+void slot_fill(struct slot *slot, const struct mslot_type *type, const void *meta);
+
+/* Reports a fault on `slot`, whose word was `seen`. */
+COLD void slot_fault(enum mslot_fault_kind kind, const char *call, const struct slot *slot, uint64_t seen);
+
+#endif

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Makes each move of state.h atomic, and owns every order of the state word and of the type.
+ *
+ * Promises: exactly one winner per claim; exactly one last reference per incarnation; a refused move has changed
+ *           nothing that anybody reads.
+ * Needs:    nothing but C11 atomics. No fences, no assembly: the models check this file as it is.
+ * Read:     state.h first. An edge is named by the fact that it carries; docs/memory-ordering.md has both ends.
+ */
+#include "table/slot.h"
+
+#include "base/check.h"
+
+uint64_t slot_peek_state(const struct slot *slot)
+{
+	/* [relaxed] a snapshot to judge by; whoever acts on it swaps against it. */
+	return atomic_load_explicit(&slot->state, memory_order_relaxed);
+}
+
+const struct mslot_type *slot_type(const struct slot *slot)
+{
+	/* [relaxed] the caller holds a reference, whose acquire made the type visible. */
+	return atomic_load_explicit(&slot->type, memory_order_relaxed);
+}
+
+/* ---- unused -> busy -> shared or unique ---- */
+
+enum mslot_err slot_claim(struct slot *slot)
+{
+	uint64_t word = slot_peek_state(slot), next;
+
+	for (;;) {
+		enum mslot_err err = state_claim(word, &next);
+		if (err)
+			return err;
+		/* [acquire:recycle] what the last holder did to metadata and payload is over before we write. */
+		if (atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_acquire,
+							    /* [relaxed] a failed getter moved it, or we lost. */
+							    memory_order_relaxed))
+			return MSLOT_OK;
+	}
+}
+
+void slot_unclaim(struct slot *slot)
+{
+	uint64_t next = state_recycle(slot_peek_state(slot));
+
+	/* [release:recycle] as slot_recycle(); of a busy slot only `live` moves, by failing gets, and is discarded. */
+	atomic_store_explicit(&slot->state, next, memory_order_release);
+}
+
+void slot_set_type(struct slot *slot, const struct mslot_type *type)
+{
+	/* [release:type] whoever reads it reads a state at least as new as our claim or our unique. */
+	atomic_store_explicit(&slot->type, type, memory_order_release);
+}
+
+void slot_publish(struct slot *slot)
+{
+	uint64_t next = state_publish(slot_peek_state(slot));
+
+	/* [release:publish] type and metadata are visible to whoever gets or peeks. A store, not an add: it
+	 * discards what failed gets left in `live`. */
+	atomic_store_explicit(&slot->state, next, memory_order_release);
+}
+
+void slot_publish_unique(struct slot *slot)
+{
+	uint64_t next = state_word(STATE_UNIQUE, slot_peek_state(slot), 0, 0);
+
+	/* [relaxed] nobody may look yet; share or into_raw releases. */
+	atomic_store_explicit(&slot->state, next, memory_order_relaxed);
+}
+
+/* ---- counting ---- */
+
+/* At the limit of the count, OVERFLOW; has_added then says whether there is a reference to put. */
+enum mslot_err slot_get(struct slot *slot, bool *has_added)
+{
+	enum mslot_err err = state_get(slot_peek_state(slot));
+	uint64_t old;
+
+	*has_added = !err;
+	if (err)
+		return err;
+	/* [acquire:publish] the metadata is visible. One add, never taken back where it fails: the next store
+	 * to the word discards it. */
+	old = atomic_fetch_add_explicit(&slot->state, LIVE_ONE, memory_order_acquire);
+	return state_get(old);
+}
+
+/* The word says shared and dead, and whoever swaps it to retired is the last. */
+static bool retire_dead(struct slot *slot, uint64_t dead)
+{
+	/* [acquire:last-put] every earlier holder's accesses are over. The generation in `dead` keeps us from
+	 * retiring a later incarnation whose count is zero as well. */
+	return atomic_compare_exchange_strong_explicit(&slot->state, &dead, state_word(STATE_RETIRED, dead, 0, 0),
+						       memory_order_acquire,
+						       /* [relaxed] resurrected, or retired by another. */
+						       memory_order_relaxed);
+}
+
+/* More threads put at once than there were live handles: the later ones take it back. */
+static COLD struct slot_verdict undo_put(struct slot *slot, uint64_t old)
+{
+	struct slot_verdict verdict = {MSLOT_FAULT_OVER_DROP, false, old};
+
+	if (state_of(old) == STATE_SHARED) {
+		/* [relaxed] returns what we took; it publishes nothing. */
+		old = atomic_fetch_add_explicit(&slot->state, LIVE_ONE, memory_order_relaxed) + LIVE_ONE;
+		verdict.is_last = state_is_dead(old) && retire_dead(slot, old);
+	}
+	return verdict;
+}
+
+struct slot_verdict slot_put(struct slot *slot)
+{
+	uint64_t old = slot_peek_state(slot);
+
+	/* The last live handle goes by compare-and-swap: no count falls below zero unless several threads drop one
+	 * handle at the same moment. */
+	while (state_is_sole(old))
+		/* [acquire:last-put] every earlier holder's accesses are over. */
+		if (LIKELY(atomic_compare_exchange_strong_explicit(
+			    &slot->state, &old, state_word(STATE_RETIRED, old, 0, 0), memory_order_acquire,
+			    /* [relaxed] somebody came. */
+			    memory_order_relaxed)))
+			return (struct slot_verdict){MSLOT_FAULT_NONE, true, old};
+	while (state_of(old) == STATE_SHARED && state_live(old) == 1 && !state_is_sole(old))
+		/* [release:last-put] our accesses are over before the last holder's reclaim. */
+		if (LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, &old, old - LIVE_ONE,
+								   memory_order_release,
+								   /* [relaxed] somebody came or went. */
+								   memory_order_relaxed)))
+			return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
+	if (UNLIKELY(state_put_fault(old)))
+		return (struct slot_verdict){state_put_fault(old), false, old};
+
+	/* [release:last-put] our accesses are over before the last holder's reclaim. */
+	old = atomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_release);
+	if (UNLIKELY(state_put_fault(old)))
+		return undo_put(slot, old);
+	if (UNLIKELY(state_is_dead(old - LIVE_ONE)))
+		return (struct slot_verdict){MSLOT_FAULT_NONE, retire_dead(slot, old - LIVE_ONE), old};
+	return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
+}
+
+struct slot_verdict slot_clone(struct slot *slot)
+{
+	uint64_t old = slot_peek_state(slot);
+	struct slot_verdict verdict = {state_clone_fault(old), false, old};
+
+	if (verdict.fault)
+		return verdict;
+	/* [relaxed] the caller's own reference keeps the frame and has made it visible. */
+	verdict.seen = old = atomic_fetch_add_explicit(&slot->state, LIVE_ONE, memory_order_relaxed);
+	verdict.fault = state_clone_fault(old);
+	if (verdict.fault && state_of(old) == STATE_SHARED)
+		verdict.is_last = slot_put(slot).is_last;
+	return verdict;
+}
+
+/* Takes a forget back. What is not the same shared incarnation any more needs nothing: a store has discarded it. */
+static COLD bool undo_forget(struct slot *slot, uint64_t delta, uint64_t old)
+{
+	uint64_t word = slot_peek_state(slot), next;
+
+	do {
+		if (state_of(word) != STATE_SHARED || state_generation(word) != state_generation(old))
+			return false;
+		next = word - delta;
+		if (state_is_dead(next))
+			next = state_word(STATE_RETIRED, next, 0, 0);
+		/* [acquire:last-put] in case it was the last. */
+	} while (!atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_acquire,
+							  /* [relaxed] tried again with what it says now. */
+							  memory_order_relaxed));
+	return state_of(next) == STATE_RETIRED;
+}
+
+static struct slot_verdict forget(struct slot *slot, uint64_t delta)
+{
+	uint64_t old = slot_peek_state(slot);
+	struct slot_verdict verdict = {state_forget_fault(old), false, old};
+
+	if (verdict.fault)
+		return verdict;
+	/* [release:forget] what the holder wrote is visible to whoever restores or drops the bare address. */
+	verdict.seen = old = atomic_fetch_add_explicit(&slot->state, delta, memory_order_release);
+	verdict.fault = state_forget_fault(old);
+	if (verdict.fault)
+		verdict.is_last = undo_forget(slot, delta, old);
+	return verdict;
+}
+
+struct slot_verdict slot_into_raw(struct slot *slot)
+{
+	return forget(slot, RAW_ONE - LIVE_ONE);
+}
+
+struct slot_verdict slot_clone_into_raw(struct slot *slot)
+{
+	return forget(slot, RAW_ONE);
+}
+
+enum mslot_err slot_from_raw(struct slot *slot)
+{
+	uint64_t word = slot_peek_state(slot), next;
+
+	for (;;) {
+		enum mslot_err err = state_from_raw(word, &next);
+		if (err)
+			return err;
+		/* [acquire:forget] what the one who forgot wrote is visible. */
+		if (atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_acquire,
+							    /* [relaxed] somebody came or went. */
+							    memory_order_relaxed))
+			return MSLOT_OK;
+	}
+}
+
+enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last)
+{
+	uint64_t word = slot_peek_state(slot), next;
+
+	for (;;) {
+		enum mslot_err err = state_drop_raw(word, &next);
+		bool done;
+
+		if (err)
+			return err;
+		*is_last = state_of(next) == STATE_RETIRED;
+		if (*is_last)
+			/* [acquire:last-put] every earlier holder's accesses are over. */
+			done = atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_acquire,
+								       /* [relaxed] somebody came or went. */
+								       memory_order_relaxed);
+		else
+			/* [release:last-put] our accesses are over before the last holder's reclaim. */
+			done = atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_release,
+								       /* [relaxed] somebody came or went. */
+								       memory_order_relaxed);
+		if (done)
+			return MSLOT_OK;
+	}
+}
+
+/* ---- unique ---- */
+
+enum mslot_err slot_try_unique(struct slot *slot, bool seen_by_readers)
+{
+	uint64_t word = slot_peek_state(slot), next;
+
+	for (;;) {
+		enum mslot_err err = state_try_unique(word, seen_by_readers, &next);
+		if (err)
+			return err;
+		/* [acquire:last-put] earlier holders' reads are over before the owner writes. */
+		if (atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_acquire,
+							    /* [relaxed] somebody came. */
+							    memory_order_relaxed))
+			return MSLOT_OK;
+	}
+}
+
+bool slot_share(struct slot *slot, uint64_t *seen)
+{
+	*seen = slot_peek_state(slot);
+	if (!state_is_unique(*seen) || state_raw(*seen) != 0)
+		return false;
+	/* [release:publish] what the owner wrote is visible to whoever gets or peeks. */
+	atomic_store_explicit(&slot->state, state_publish(*seen), memory_order_release);
+	return true;
+}
+
+bool slot_unique_retire(struct slot *slot, bool give_back, uint64_t *seen)
+{
+	*seen = slot_peek_state(slot);
+	while (state_is_unique(*seen) && state_raw(*seen) == 0) {
+		uint64_t next = state_word(STATE_RETIRED, *seen, 0, give_back ? 0 : 1);
+		/* [relaxed] the owner is alone; recycle releases. A swap, so that of two drops one is a fault. */
+		if (atomic_compare_exchange_strong_explicit(&slot->state, seen, next, memory_order_relaxed,
+							    /* [relaxed] a failing get moved it. */
+							    memory_order_relaxed))
+			return true;
+	}
+	return false;
+}
+
+bool slot_unique_into_raw(struct slot *slot, uint64_t *seen)
+{
+	uint64_t next;
+
+	*seen = slot_peek_state(slot);
+	while (state_unique_into_raw(*seen, &next) == MSLOT_OK)
+		/* [release:forget] what the owner wrote is visible to whoever restores. */
+		if (atomic_compare_exchange_strong_explicit(&slot->state, seen, next, memory_order_release,
+							    /* [relaxed] a failing get moved it. */
+							    memory_order_relaxed))
+			return true;
+	return false;
+}
+
+enum mslot_err slot_unique_from_raw(struct slot *slot)
+{
+	uint64_t word = slot_peek_state(slot), next;
+
+	for (;;) {
+		enum mslot_err err = state_unique_from_raw(word, &next);
+		if (err)
+			return err;
+		/* [acquire:forget] what the one who forgot wrote is visible. */
+		if (atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_acquire,
+							    /* [relaxed] a failing get moved it. */
+							    memory_order_relaxed))
+			return MSLOT_OK;
+	}
+}
+
+/* ---- readers, and the end ---- */
+
+/*
+ * Between two equal looks at the state lies the type of that incarnation, or one that the same incarnation was
+ * repurposed to and then shared with. An immediate type may be followed at once by another incarnation; its state
+ * differs. A deferred one cannot be followed while the caller's reader section lasts.
+ */
+enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type)
+{
+	/* [acquire:publish] a type at least as new as this incarnation, and its metadata. */
+	uint64_t word = atomic_load_explicit(&slot->state, memory_order_acquire);
+	/* [acquire:type] a state at least as new as the claim that wrote this type. */
+	const struct mslot_type *carried = atomic_load_explicit(&slot->type, memory_order_acquire);
+	/* [acquire:publish] the metadata that was shared with this type. */
+	uint64_t again = atomic_load_explicit(&slot->state, memory_order_acquire);
+
+	if (state_of(again) != STATE_SHARED)
+		return state_get(again);
+	if ((word ^ again) & (STATE_MASK | GEN_MASK))
+		return MSLOT_BUSY; /* recycled and claimed meanwhile */
+	return carried == type ? MSLOT_OK : MSLOT_WRONG_TYPE;
+}
+
+/* True if the frame is to be given back to whoever finds free frames. */
+bool slot_recycle(struct slot *slot)
+{
+	uint64_t word = slot_peek_state(slot);
+
+	/* [release:recycle] on_drop and all holders' accesses are over before the next claimer writes. */
+	atomic_store_explicit(&slot->state, state_recycle(word), memory_order_release);
+	return state_raw(word) == 0;
+}

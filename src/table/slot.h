@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A slot and its moves. Each function is one move of design "state word"; a refusal has changed nothing.
+ */
+#ifndef TABLE_SLOT_H
+#define TABLE_SLOT_H
+
+#include "table/state.h"
+
+#include <stdatomic.h>
+
+/*
+ *   0        40      48     56     64
+ *  +--------+-------+------+------+
+ *  | meta   | state | type | link |
+ *  +--------+-------+------+------+
+ */
+struct slot {
+	_Alignas(MSLOT_SLOT_BYTES) unsigned char meta[MSLOT_META_MAX];
+	_Atomic uint64_t state;			 /* the only truth about the frame */
+	_Atomic(const struct mslot_type *) type; /* written while busy or unique */
+	struct slot *link;			 /* belongs to whoever owns the slot exclusively */
+};
+
+_Static_assert(sizeof(struct slot) == MSLOT_SLOT_BYTES, "a slot is one cache line");
+_Static_assert(offsetof(struct slot, meta) == 0, "metadata comes first");
+
+/* What a move by addition has done. */
+struct slot_verdict {
+	enum mslot_fault_kind fault; /* not NONE: the move has been taken back */
+	bool is_last;		     /* the frame is retired, and the caller's to reclaim, fault or not */
+	uint64_t seen;		     /* the word that was judged */
+};
+
+uint64_t slot_peek_state(const struct slot *slot);
+const struct mslot_type *slot_type(const struct slot *slot);
+
+enum mslot_err slot_claim(struct slot *slot);
+void slot_unclaim(struct slot *slot);
+void slot_set_type(struct slot *slot, const struct mslot_type *type);
+void slot_publish(struct slot *slot);
+void slot_publish_unique(struct slot *slot);
+
+enum mslot_err slot_get(struct slot *slot, bool *has_added);
+struct slot_verdict slot_put(struct slot *slot);
+struct slot_verdict slot_clone(struct slot *slot);
+struct slot_verdict slot_into_raw(struct slot *slot);
+struct slot_verdict slot_clone_into_raw(struct slot *slot);
+enum mslot_err slot_from_raw(struct slot *slot);
+enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last);
+
+enum mslot_err slot_try_unique(struct slot *slot, bool seen_by_readers);
+bool slot_share(struct slot *slot, uint64_t *seen);
+bool slot_unique_retire(struct slot *slot, bool give_back, uint64_t *seen);
+bool slot_unique_into_raw(struct slot *slot, uint64_t *seen);
+enum mslot_err slot_unique_from_raw(struct slot *slot);
+
+enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type);
+bool slot_recycle(struct slot *slot);
+
+#endif
