@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""The checks behind tools/check: builds, runs meson's tests in each, and counts.
+
+Every build has a directory of its own under build/check/. A check is one line of output, with its log below it if it
+failed. To add one, write a function and name it in MODES.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.join(ROOT, "build", "check")
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+
+import rules  # noqa: E402
+import user   # noqa: E402
+
+GCC = {"CC": "gcc", "CXX": "g++"}
+CLANG = {"CC": "clang", "CXX": "clang++"}
+# Sanitized shared libraries leave the runtime's symbols to the program.
+TSAN = ["-Db_sanitize=thread", "-Db_lundef=false", "--buildtype=debugoptimized"]
+ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "--buildtype=debugoptimized"]
+
+passed = failed = 0
+
+
+def report(name, ok, seconds=None, log=""):
+    """Counts one check and prints its line."""
+    global passed, failed
+    passed, failed = passed + bool(ok), failed + (not ok)
+    took = f"  {seconds:.1f} s" if seconds is not None and seconds >= 0.1 else ""
+    print(f"{'ok  ' if ok else 'FAIL'}  {name}{took}", flush=True)
+    if not ok and log:
+        lines = log.rstrip().splitlines()
+        print("\n".join("      | " + line for line in lines[-80:]), flush=True)
+    return ok
+
+
+def run(name, command, **options):
+    """One command is one check: it passes if it exits with 0."""
+    start = time.monotonic()
+    ok, log = execute(command, **options)
+    return report(name, ok, time.monotonic() - start, log)
+
+
+def execute(command, cwd=ROOT, env=None, timeout=600):
+    try:
+        done = subprocess.run(command, cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, text=True,
+                              errors="replace")
+        return done.returncode == 0, done.stdout
+    except subprocess.TimeoutExpired as late:
+        output = late.stdout or b""
+        return False, output.decode(errors="replace") + f"\nno end within {timeout} s"
+    except OSError as error:
+        return False, str(error)
+
+
+def build(name, compiler, options):
+    """Configures and builds build/check/<name>; gives the directory, or None."""
+    path = os.path.join(BUILD, name)
+    stamp, wanted = os.path.join(path, "check.options"), json.dumps([compiler, options])
+    if not (os.path.exists(stamp) and open(stamp).read() == wanted):
+        shutil.rmtree(path, ignore_errors=True)
+        if not run(f"{name}: configure", ["meson", "setup", path, "-Dwerror=true", *options], env=compiler):
+            return None
+        with open(stamp, "w") as file:
+            file.write(wanted)
+    return path if run(f"{name}: build", ["ninja", "-C", path, "-j", str(os.cpu_count() or 2)]) else None
+
+
+def meson_tests(path, *selection):
+    """Every test of meson's is one check. Having none is a failure: nothing would have been checked."""
+    name = os.path.basename(path)
+    log = os.path.join(path, "meson-logs", "testlog.json")
+    if os.path.exists(log):
+        os.remove(log)
+    _, output = execute(["meson", "test", "-C", path, "--no-rebuild", *selection], timeout=1200)
+    tests = [json.loads(line) for line in open(log)] if os.path.exists(log) else []
+    for test in tests:
+        label = f"{name}: {test['name']}"
+        if test["result"] == "SKIP":
+            print(f"skip  {label}", flush=True)
+            continue
+        report(label, test["result"] in ("OK", "EXPECTEDFAIL"), test.get("duration"),
+               f"{test['result']}: {' '.join(test.get('command', []))}\n"
+               f"{test.get('stdout', '')}\n{test.get('stderr', '')}")
+    if not tests:
+        report(f"{name}: meson test {' '.join(selection)}", False, log="no tests ran\n" + output)
+
+
+UNIT = ["--no-suite", "stress", "--no-suite", "model"]
+STRESS = ["--suite", "stress"]
+
+
+def tested(name, compiler, options, *selections):
+    path = build(name, compiler, options)
+    for selection in selections if path else ():
+        meson_tests(path, *selection)
+    return path
+
+
+# ---- the modes ----
+
+def house_rules():
+    for name, findings in rules.check(ROOT):
+        report(f"rules: {name}", not findings, log="\n".join(findings))
+    for name, fault in rules.self_test(ROOT):
+        report(f"rules: '{name}' can fail", not fault, log=fault)
+
+
+def release():
+    tested("release", GCC, ["--buildtype=release"], UNIT)
+
+
+def debug():
+    tested("debug", CLANG, ["--buildtype=debug"], UNIT)
+
+
+def stress():
+    tested("release", GCC, ["--buildtype=release"], STRESS)
+
+
+def tsan():
+    tested("tsan-gcc", GCC, TSAN, UNIT, STRESS)
+    tested("tsan-clang", CLANG, TSAN, UNIT, STRESS)
+
+
+def asan():
+    tested("asan", GCC, ASAN, UNIT, STRESS)
+
+
+def model():
+    script = os.path.join(ROOT, "tests", "model", "run")
+    if os.path.exists(script):
+        run("model", [script], timeout=600)
+    else:
+        tested("release", GCC, ["--buildtype=release"], ["--suite", "model"])
+
+
+def flavors():
+    for flavor in ("qsbr", "mb", "bp"):
+        tested(flavor, GCC, ["--buildtype=release", f"-Dflavor={flavor}"], UNIT, STRESS)
+
+
+def hardened():
+    tested("hardened", GCC, ["--buildtype=debugoptimized", "-Dhardened=true"], UNIT)
+
+
+def installed():
+    path = build("release", GCC, ["--buildtype=release"])
+    if path:
+        for name, fault in user.checks(ROOT, path, os.path.join(BUILD, "installed")):
+            report(f"user: {name}", not fault, log=fault or "")
+
+
+def bench():
+    """The table comes out and has the rows that matter; its numbers are not judged on a shared machine."""
+    out = os.path.join(BUILD, "bench.json")
+    if not run("bench: tools/bench --quick", [os.path.join(ROOT, "tools", "bench"), "--quick", "--json", out]):
+        return
+    rows = {row["operation"] for row in json.load(open(out))["rows"] if row["impls"].get("mslot")}
+    for operation in ("frame/claim_drop/own", "frame/get_drop/hot", "frame/raw/own", "frame/map/own", "frame/peek/hot"):
+        report(f"bench: has a row {operation}", operation in rows, log=str(sorted(rows)))
+
+
+MODES = {
+    "quick": [house_rules, release, debug],
+    "tsan": [tsan],
+    "asan": [asan],
+    "model": [model],
+    "full": [house_rules, release, debug, stress, installed, model, tsan, asan, flavors, hardened, bench],
+}
+
+
+def main(mode):
+    start = time.monotonic()
+    os.makedirs(BUILD, exist_ok=True)
+    for step in MODES[mode]:
+        step()
+    print(f"{mode}: {time.monotonic() - start:.0f} s")
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
