@@ -193,9 +193,9 @@ MSLOT_API const struct mslot_type *mslot_frame_type(const struct mslot_frame *fr
 MSLOT_API const void *mslot_frame_meta(const struct mslot_frame *frame, const struct mslot_type *type);
 /** Gives the frame's payload, or NULL if the region was created without. Progress: wait-free. */
 MSLOT_API void *mslot_frame_memory(const struct mslot_frame *frame);
-/** Gives the number of references, forgotten ones included. A relaxed snapshot. Progress: wait-free. */
+/** Gives the number of references, forgotten ones included. Order: a relaxed snapshot. Progress: wait-free. */
 MSLOT_API uint32_t mslot_frame_ref_count(const struct mslot_frame *frame);
-/** Gives the number of forgotten references. A relaxed snapshot. Progress: wait-free. */
+/** Gives the number of forgotten references. Order: a relaxed snapshot. Progress: wait-free. */
 MSLOT_API uint32_t mslot_frame_raw_count(const struct mslot_frame *frame);
 
 #ifdef __cplusplus

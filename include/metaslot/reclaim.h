@@ -30,6 +30,7 @@ extern "C" {
  *
  * A thread that ends registered is unregistered then.
  *
+ * Order:    a mutex orders it against the grace-period thread.
  * Progress: blocking (a mutex; allocates).
  * Context:  a thread that is not registered, with the library or with liburcu's flavor of it.
  * Errors:   INVALID: already registered; NO_MEMORY: the thread, or the library's own, could not be set up.
@@ -39,13 +40,15 @@ MSLOT_API enum mslot_err mslot_thread_register(void);
 /**
  * Unregisters the calling thread; what it retired is recycled by others.
  *
+ * Order:    releases `grace` and `adopt`.
  * Progress: blocking (a mutex).
  * Context:  outside reader sections and on_drop.
  * Errors:   INVALID: not registered; BUSY: inside a reader section or on_drop.
  */
 MSLOT_API enum mslot_err mslot_thread_unregister(void);
 
-/** Enters a reader section; sections nest. Progress: wait-free. Context: a registered, online thread. */
+/** Enters a reader section; sections nest. Progress: wait-free. Context: a registered, online thread. Order: acquires
+ *  `retire`: what a finished grace period waited for is not to be found any more. */
 MSLOT_API void mslot_read_lock(void);
 /** Leaves a reader section. Progress: wait-free. Order: releases `grace`. */
 MSLOT_API void mslot_read_unlock(void);
@@ -87,14 +90,16 @@ MSLOT_API enum mslot_err mslot_barrier(struct mslot_region *region);
  */
 MSLOT_API enum mslot_err mslot_synchronize(void);
 
-/** Says that the thread holds no peeked pointer (qsbr; nothing under the others). Progress: wait-free. */
+/** Says that the thread holds no peeked pointer (qsbr; nothing under the others). Progress: wait-free.
+ *  Order: releases `grace`. */
 MSLOT_API void mslot_quiescent_state(void);
-/** Says that the thread makes no calls until mslot_thread_online() (qsbr; nothing under the others). */
+/** Says that the thread makes no calls until mslot_thread_online() (qsbr; nothing under the others).
+ *  Progress: wait-free. Order: releases `grace`. */
 MSLOT_API void mslot_thread_offline(void);
-/** Ends mslot_thread_offline(). */
+/** Ends mslot_thread_offline(). Progress: wait-free. Order: acquires `retire`. */
 MSLOT_API void mslot_thread_online(void);
 
-/** Names the flavor that the library was built with: "memb", "qsbr", "mb" or "bp". */
+/** Names the flavor that the library was built with: "memb", "qsbr", "mb" or "bp". Progress: wait-free. */
 MSLOT_API const char *mslot_reclaim_flavor(void);
 
 #ifdef __cplusplus

@@ -88,11 +88,12 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_split(struct mslot_segment
 
 /**
  * Takes the first frame off, as a handle of its own; NULL when none is left.
- * Progress: wait-free, no count changes. Source: OSTD `Segment::next`.
+ * Order: none, no count changes. Progress: wait-free. Source: OSTD `Segment::next`.
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_segment_next(struct mslot_segment *segment);
 
-/** Makes a one-frame segment of a handle, which it takes. Progress: wait-free. Source: OSTD `Segment::from`. */
+/** Makes a one-frame segment of a handle, which it takes. Order: none, no count changes. Progress: wait-free.
+ *  Source: OSTD `Segment::from`. */
 MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_from_frame(struct mslot_frame *frame, struct mslot_segment *out);
 
 /**
