@@ -68,7 +68,7 @@ def build(name, compiler, options):
     stamp, wanted = os.path.join(path, "check.options"), json.dumps([compiler, options])
     if not (os.path.exists(stamp) and open(stamp).read() == wanted):
         shutil.rmtree(path, ignore_errors=True)
-        if not run(f"{name}: configure", ["meson", "setup", path, "-Dwerror=true", *options], env=compiler):
+        if not run(f"{name}: configure", ["meson", "setup", path, ROOT, "-Dwerror=true", *options], env=compiler):
             return None
         with open(stamp, "w") as file:
             file.write(wanted)

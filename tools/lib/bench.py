@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""The main job: builds release, runs the race and the replays, prints the table, writes the reports."""
+import argparse
+import datetime
+import glob
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import race    # noqa: E402
+import table   # noqa: E402
+from progress import Progress  # noqa: E402
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, "build", "release")
+REPORT = os.path.join(ROOT, "build", "report")
+BENCH = os.path.join(BUILD, "bench", "metaslot-bench")
+REPLAY = os.path.join(BUILD, "bench", "metaslot-replay")
+
+# Seconds for the race and for the replays, and the fewest and most repetitions.
+FULL = {"race": 300, "replay": 120, "least": 5, "most": 9, "threads": (1, 2, 4, 8)}
+QUICK = {"race": 22, "replay": 8, "least": 1, "most": 3, "threads": (1, 2)}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer threads and repetitions: under a minute on two cores")
+    parser.add_argument("--filter", metavar="RE", default="", help="only operations that match, e.g. get_drop/hot")
+    parser.add_argument("--json", metavar="FILE", help="also write the report there")
+    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
+    parser.add_argument("--from", dest="source", metavar="FILE", help="do not run: show the report in FILE")
+    return parser.parse_args()
+
+
+def build():
+    """Only the two programs, so that a first run is soon on its way."""
+    if not os.path.exists(os.path.join(BUILD, "build.ninja")):
+        race.execute(["meson", "setup", BUILD, ROOT, "--buildtype=release"])
+    race.execute(["ninja", "-C", BUILD, "bench/metaslot-bench", "bench/metaslot-replay"])
+
+
+def first_line(command):
+    try:
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()[0].strip()
+    except (OSError, IndexError):
+        return "?"
+
+
+def machine():
+    cpuinfo = open("/proc/cpuinfo").read()
+    model = re.search(r"^(?:model name|Model)\s*: (.*)$", cpuinfo, re.M)
+    return {"cpu": model.group(1) if model else platform.machine(), "cpus": os.cpu_count(),
+            "kernel": platform.release(), "compiler": first_line(["gcc", "--version"]),
+            "commit": first_line(["git", "describe", "--always", "--dirty"]),
+            "load_before": os.getloadavg()[0]}
+
+
+def is_wanted(name, wanted, threads):
+    """The limits always come along: every row is measured against them."""
+    operation, _, count = race.split_name(name)
+    # One row shows what happens with more threads than processors.
+    in_time = count in threads or count == 8 and operation in ("frame/get_drop/hot", "limit/xadd/hot")
+    return in_time and (operation.startswith("limit/") or re.search(wanted, name))
+
+
+def measure(options, plan):
+    names = [name for name in race.list_benchmarks(BENCH) if is_wanted(name, options.filter, plan["threads"])]
+    traces = sorted(trace for trace in glob.glob(os.path.join(ROOT, "bench", "traces", "*.trace.gz"))
+                    if re.search(options.filter, "replay/" + os.path.basename(trace)))
+    raw = os.path.join(REPORT, "raw")
+    shutil.rmtree(raw, ignore_errors=True)
+    os.makedirs(raw)
+    progress = Progress(plan["race"] + (plan["replay"] if traces else 0))
+    progress.line(f"race: {len(names)} benchmarks, about {progress.total:.0f} s")
+    samples = race.benchmarks(BENCH, names, plan["least"], plan["most"], plan["race"], raw, progress, 0)
+    if traces:
+        threads = [count for count in plan["threads"] if count > 1] or [1]
+        samples.update(race.replays(REPLAY, traces, race.replay_impls(REPLAY), threads[:1] if options.quick else threads,
+                                    plan["least"], raw, progress, plan["race"], plan["replay"]))
+    progress.clear()
+    return samples, sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(raw, "*.json")))
+
+
+def latencies(rows):
+    """Rows with a p99.9, as header cells and rows of cells."""
+    found = [row for row in rows if any("p999" in impl["counters"] for impl in row["impls"].values())]
+    names = [table.OURS, *table.impls_of(found)]
+    body = [[row["operation"], str(row["threads"]),
+             *(table.ns(row["impls"][name]["counters"]["p999"]) if "p999" in row["impls"].get(name, {}).get("counters", {})
+               else "-" for name in names)] for row in found]
+    return ["p99.9, ns", "threads", *names], body
+
+
+def notes(report):
+    at = report["machine"]
+    return [f"{at['cpu']}, {at['cpus']} processors, Linux {at['kernel']}, {at['compiler']}, commit {at['commit']}, "
+            f"{report['date']}: `{report['command']}`",
+            "Times are wall-clock nanoseconds from one finished operation to the next, all threads together: medians "
+            f"of {report['repetitions']} interleaved repetitions, ± the interquartile range. 'Times faster' compares "
+            "with the best baseline of the row, 'times limit' with the bare instructions that the hardware needs."]
+
+
+def plain(head, body):
+    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+    return "\n".join("  ".join(value.ljust(width) if i == 0 else value.rjust(width)
+                               for i, (value, width) in enumerate(zip(line, widths))) for line in [head, *body])
+
+
+def show(report):
+    rows = report["rows"]
+    print("\n".join(notes(report)) + "\n")
+    print(table.as_text(rows))
+    head, body = latencies(rows)
+    if body:
+        print("\n" + plain(head, body))
+
+
+def write_html(report):
+    head, body = latencies(report["rows"])
+    further = [("Latency with more threads than processors too", head, body)] if body else []
+    with open(os.path.join(REPORT, "index.html"), "w") as file:
+        file.write(table.as_html("metaslot: the race", notes(report), report["rows"], further))
+
+
+def write_readme(report):
+    path = os.path.join(ROOT, "README.md")
+    text = open(path).read()
+    section = f"<!-- bench:begin -->\n{notes(report)[0]}\n\n{table.as_markdown(report['rows'])}\n<!-- bench:end -->"
+    new, count = re.subn(r"<!-- bench:begin -->.*?<!-- bench:end -->", lambda _: section, text, flags=re.S)
+    if not count:
+        raise race.Broken("README.md has no bench:begin and bench:end markers")
+    with open(path, "w") as file:
+        file.write(new)
+
+
+def main():
+    options = arguments()
+    if options.source:
+        report = json.load(open(options.source))
+    else:
+        start = time.monotonic()
+        print("building", file=sys.stderr, flush=True)
+        build()
+        os.makedirs(REPORT, exist_ok=True)
+        about = machine()
+        samples, raw = measure(options, QUICK if options.quick else FULL)
+        rows = table.make_rows(samples)
+        report = {"schema": "metaslot-report-1", "machine": about, "date": f"{datetime.date.today()}",
+                  "command": " ".join(["tools/bench", *sys.argv[1:]]), "quick": options.quick,
+                  "seconds": time.monotonic() - start, "raw": raw, "rows": rows,
+                  "repetitions": max((impl["repetitions"] for row in rows for impl in row["impls"].values()), default=0),
+                  "limits": table.limits_of(samples)}
+        for path in filter(None, (os.path.join(REPORT, "bench.json"), options.json)):
+            with open(path, "w") as file:
+                json.dump(report, file, indent=1)
+        write_html(report)
+    show(report)
+    if options.readme:
+        write_readme(report)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except race.Broken as broken:
+        print(f"\ntools/bench: {broken}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Runs metaslot-bench and metaslot-replay and collects their samples.
+
+A sample is {"per_second": operations a second over all threads, "counters": {name: value}}. Samples are kept by
+(operation, threads) and impl. Repetitions are interleaved: every round runs everything once, so that a slow minute
+of the machine falls on all alike.
+"""
+import collections
+import json
+import os
+import re
+import subprocess
+import time
+
+# What Google Benchmark writes beside a benchmark's own counters.
+STANDARD = {"name", "family_index", "per_family_instance_index", "run_name", "run_type", "repetitions",
+            "repetition_index", "threads", "iterations", "real_time", "cpu_time", "time_unit", "items_per_second",
+            "aggregate_name", "aggregate_unit", "label", "error_occurred", "error_message"}
+
+
+class Broken(Exception):
+    """A program failed: what it was and what it said."""
+
+
+def execute(command):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace")
+    if done.returncode:
+        raise Broken(f"{' '.join(command)}\n{done.stdout[-4000:]}\nexit code {done.returncode}")
+    return done.stdout
+
+
+def split_name(name):
+    """frame/get_drop/hot/slot-mcs/.../threads:2 -> ("frame/get_drop/hot", "slot-mcs", 2)"""
+    parts = [part for part in name.split("/") if part not in ("real_time", "process_time", "manual_time")]
+    threads = next((int(part[8:]) for part in parts if part.startswith("threads:")), 1)
+    parts = [part for part in parts if not re.match(r"(threads|repeats|iterations|min_time|min_warmup_time):", part)]
+    return "/".join([*parts[:3], *parts[4:]]), parts[3] if len(parts) > 3 else "", threads
+
+
+class Samples(dict):
+    """{(operation, threads): {impl: [sample, ...]}}"""
+
+    def add(self, operation, threads, impl, per_second, counters):
+        if per_second > 0:
+            sample = {"per_second": per_second, "counters": counters}
+            self.setdefault((operation, threads), {}).setdefault(impl, []).append(sample)
+
+
+def list_benchmarks(binary):
+    return [line.strip() for line in execute([binary, "--benchmark_list_tests"]).splitlines() if "/" in line]
+
+
+def run_group(binary, names, min_time, raw, samples):
+    pattern = "^(" + "|".join(re.escape(name).replace("\\-", "-").replace("\\:", ":") for name in names) + ")$"
+    execute([binary, f"--benchmark_filter={pattern}", f"--benchmark_min_time={min_time:.4f}",
+             f"--benchmark_out={raw}", "--benchmark_out_format=json"])
+    with open(raw) as file:
+        for result in json.load(file)["benchmarks"]:
+            if result.get("run_type") == "aggregate" or result.get("error_occurred"):
+                continue
+            operation, impl, threads = split_name(result["name"])
+            counters = {key: value for key, value in result.items()
+                        if key not in STANDARD and isinstance(value, (int, float))}
+            samples.add(operation, threads, impl, result.get("items_per_second", 0.0), counters)
+
+
+def benchmarks(binary, names, least, most, budget, raw_folder, progress, start_at):
+    """Rounds over all names until the budget is used, at least `least`, at most `most`."""
+    samples, groups = Samples(), collections.OrderedDict()
+    for name in names:
+        groups.setdefault("/".join(name.split("/")[:3] if not name.startswith("limit/") else ["limit"]), []).append(name)
+    # Finding its iteration count costs a benchmark about as much again as measuring.
+    min_time = min(max(budget / (len(names) * most) / 2.5, 0.002), 0.3)
+    start, rounds = time.monotonic(), most
+    for i in range(most):
+        if i >= rounds:
+            break
+        for nr, (group, members) in enumerate(groups.items()):
+            progress.at(start_at + budget * (i + nr / len(groups)) / rounds, f"{i + 1}/{rounds} {group}")
+            run_group(binary, members, min_time, os.path.join(raw_folder, f"{group.replace('/', '-')}-{i + 1}.json"), samples)
+        one_round = (time.monotonic() - start) / (i + 1)
+        rounds = max(least, min(most, int(budget / one_round)))
+    return samples
+
+
+def replay_impls(binary):
+    """The impls that --help lists, one a line."""
+    words = re.findall(r"^\s+((?:mslot|global-\w+|slot-\w+)[\w-]*)\s*$", execute([binary, "--help"]), re.M)
+    return list(dict.fromkeys(words))
+
+
+def replays(binary, traces, impls, threads, repetitions, raw_folder, progress, start_at, budget):
+    samples, done = Samples(), 0
+    runs = [(i, trace, count, impl) for i in range(repetitions) for trace in traces for count in threads
+            for impl in impls]
+    for i, trace, count, impl in runs:
+        name = os.path.basename(trace).split(".")[0]
+        progress.at(start_at + budget * done / len(runs), f"{i + 1}/{repetitions} replay {name} {impl}")
+        raw = os.path.join(raw_folder, f"replay-{name}-{count}-{impl}-{i + 1}.json")
+        execute([binary, "--impl", impl, "--threads", str(count), "--mode", "address", "--reclaim", "immediate",
+                 "--json", raw, trace])
+        with open(raw) as file:
+            result = json.load(file)
+        latency = result.get("latency_ns") or {}
+        samples.add(f"replay/{name}", count, impl, result.get("per_second", 0.0),
+                    {key: value for key, value in latency.items() if isinstance(value, (int, float))})
+        done += 1
+    return samples
