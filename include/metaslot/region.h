@@ -23,7 +23,7 @@ struct mslot_region;
 /** Bytes of a slot, and its alignment. */
 #define MSLOT_SLOT_BYTES 64
 /** The most references of one kind (live handles; forgotten ones) that a frame can have. */
-#define MSLOT_COUNT_MAX ((1u << 21) - 1)
+#define MSLOT_COUNT_MAX (1u << 21)
 
 enum {
 	/** The payload is plain bytes that any holder may read and write (OSTD: `AnyUFrameMeta`). */
@@ -37,7 +37,7 @@ enum {
  * A type that is not MSLOT_TYPE_IMMEDIATE is "deferred": readers may peek, and recycling waits for them.
  */
 struct mslot_type {
-	const char *name;  /**< for messages; not NULL */
+	const char *name;  /**< for messages; may be NULL */
 	size_t meta_bytes; /**< 0 to MSLOT_META_MAX */
 	size_t meta_align; /**< a power of two up to 64; 0 means 1 */
 	/**

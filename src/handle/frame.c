@@ -8,7 +8,8 @@
  */
 #include "handle/handle.h"
 
-enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, const struct mslot_type *type)
+enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, const struct mslot_type *type,
+			      uint64_t *claimed)
 {
 	enum mslot_err err;
 
@@ -16,58 +17,89 @@ enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, co
 		return MSLOT_INVALID;
 	if (!type_is_immediate(type) && UNLIKELY(!reclaim_has_room(region)) && (err = reclaim_make_room(region)))
 		return err;
-	region_touch(region, slot);
-	return slot_claim(slot);
+	if (state_is_fresh(slot_peek_state(slot)))
+		region_touch(region, slot);
+	return slot_claim(slot, claimed);
 }
 
 void slot_verdict_report(struct slot *slot, struct slot_verdict verdict, const char *call)
 {
 	if (verdict.is_last)
-		reclaim_slot(slot);
+		reclaim_slot(slot, state_retire(verdict.seen));
 	slot_fault(verdict.fault, call, slot, verdict.seen);
+}
+
+/* The general case: whatever the fast one below does not take, refusals with their reason among it. */
+static NOINLINE struct mslot_frame *claim_slow(struct mslot_region *region, uint64_t paddr,
+					       const struct mslot_type *type, const void *meta, enum mslot_err *why)
+{
+	enum mslot_err err = MSLOT_OK;
+	struct slot *slot;
+	uint64_t claimed;
+
+	HARDENED_REGISTERED("mslot_frame_claim", NULL);
+	slot = region_slot(region, paddr, &err);
+	if (!slot || (err = slot_claim_for(region, slot, type, &claimed))) {
+		why_set(why, err);
+		return NULL;
+	}
+	slot_fill(slot, type, meta);
+	slot_publish(slot, claimed);
+	return slot_frame(slot);
 }
 
 FLATTEN struct mslot_frame *mslot_frame_claim(struct mslot_region *region, uint64_t paddr,
 					      const struct mslot_type *type, const void *meta, enum mslot_err *why)
 {
-	enum mslot_err err = MSLOT_OK;
-	struct slot *slot;
+	uint64_t index = region_index(region, paddr), claimed;
 
-	HARDENED_REGISTERED("mslot_frame_claim", NULL);
-	slot = region_slot(region, paddr, &err);
-	if (!slot || (err = slot_claim_for(region, slot, type))) {
-		why_set(why, err);
-		return NULL;
-	}
-	slot_fill(slot, type, meta);
-	slot_publish(slot);
+	if (UNLIKELY(index >= region->nr_frames || !type_is_valid(type) || type_words(type) > MSLOT_META_MAX / 8 ||
+		     !meta || !(type_is_immediate(type) || reclaim_has_room(region)) || !reclaim_is_registered()))
+		return claim_slow(region, paddr, type, meta, why);
+	struct slot *slot = &region->slots[index];
+	uint64_t word = slot_peek_state(slot);
+	size_t nr_words = type_words(type);
+	if (UNLIKELY(state_is_fresh(word) || !slot_try_claim(slot, word, &claimed)))
+		return claim_slow(region, paddr, type, meta, why);
+	slot_fill_words(slot, type, nr_words, meta);
+	slot_publish(slot, claimed);
 	return slot_frame(slot);
 }
 
-/* A getter at the limit of the count gives back what it took. */
-static COLD void get_overflow(struct slot *slot, bool has_added, const char *call)
-{
-	uint64_t seen = slot_peek_state(slot);
-
-	if (has_added)
-		slot_verdict_settle(slot, slot_put(slot), call);
-	slot_fault(MSLOT_FAULT_OVERFLOW, call, slot, seen);
-}
-
-FLATTEN struct mslot_frame *mslot_frame_get(struct mslot_region *region, uint64_t paddr, enum mslot_err *why)
+/* Says why not. At the limit of the count, what was added is given back. */
+static NOINLINE struct mslot_frame *get_refused(struct mslot_region *region, uint64_t paddr, bool has_added,
+						uint64_t seen, enum mslot_err *why)
 {
 	enum mslot_err err = MSLOT_OK;
-	bool has_added = false;
 	struct slot *slot;
 
 	HARDENED_REGISTERED("mslot_frame_get", NULL);
 	slot = region_slot(region, paddr, &err);
-	if (slot && LIKELY(!(err = slot_get(slot, &has_added))))
+	if (slot)
+		err = state_get(seen);
+	if (slot && !err)
 		return slot_frame(slot);
-	if (slot && err == MSLOT_OVERFLOW)
-		get_overflow(slot, has_added, "mslot_frame_get");
+	if (slot && err == MSLOT_OVERFLOW) {
+		if (has_added)
+			slot_verdict_settle(slot, slot_put(slot), "mslot_frame_get");
+		slot_fault(MSLOT_FAULT_OVERFLOW, "mslot_frame_get", slot, seen);
+	}
 	why_set(why, err);
 	return NULL;
+}
+
+FLATTEN struct mslot_frame *mslot_frame_get(struct mslot_region *region, uint64_t paddr, enum mslot_err *why)
+{
+	uint64_t index = region_index(region, paddr), seen = 0;
+	bool has_added = false;
+
+	if (LIKELY(index < region->nr_frames && reclaim_is_registered())) {
+		struct slot *slot = &region->slots[index];
+
+		if (LIKELY(slot_get(slot, &has_added, &seen)))
+			return slot_frame(slot);
+	}
+	return get_refused(region, paddr, has_added, seen, why);
 }
 
 struct mslot_frame *mslot_frame_get_typed(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
@@ -149,7 +181,7 @@ FLATTEN enum mslot_err mslot_frame_drop_raw(struct mslot_region *region, uint64_
 	HARDENED_REGISTERED("mslot_frame_drop_raw", MSLOT_INVALID);
 	slot = region_slot(region, paddr, &err);
 	if (slot && !(err = slot_drop_raw(slot, &is_last)) && is_last)
-		reclaim_slot(slot);
+		reclaim_slot(slot, slot_peek_state(slot));
 	return err;
 }
 

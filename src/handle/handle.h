@@ -31,7 +31,8 @@ static inline struct mslot_unique *slot_unique(struct slot *slot)
 }
 
 /* Claims a slot for metadata of `type`: checks the type and the backlog first. */
-enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, const struct mslot_type *type);
+enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, const struct mslot_type *type,
+			      uint64_t *claimed);
 
 COLD void slot_verdict_report(struct slot *slot, struct slot_verdict verdict, const char *call);
 
@@ -43,12 +44,16 @@ static inline bool slot_verdict_settle(struct slot *slot, struct slot_verdict ve
 		return false;
 	}
 	if (verdict.is_last)
-		reclaim_slot(slot);
+		reclaim_slot(slot, state_retire(verdict.seen));
 	return true;
 }
 
 /* In hardened builds, a call from an unregistered thread is a fault and has no effect. */
 #ifdef MSLOT_HARDENED
+static inline bool reclaim_is_registered(void)
+{
+	return reclaim_self != NULL;
+}
 #define HARDENED_REGISTERED(call, result)                                                                              \
 	do {                                                                                                           \
 		if (UNLIKELY(!reclaim_self)) {                                                                         \
@@ -57,6 +62,10 @@ static inline bool slot_verdict_settle(struct slot *slot, struct slot_verdict ve
 		}                                                                                                      \
 	} while (0)
 #else
+static inline bool reclaim_is_registered(void)
+{
+	return true;
+}
 #define HARDENED_REGISTERED(call, result) ((void)0)
 #endif
 

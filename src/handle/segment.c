@@ -33,7 +33,7 @@ enum mslot_err mslot_segment_claim(struct mslot_region *region, uint64_t start, 
 {
 	enum mslot_err err;
 	struct slot *slots = NULL;
-	uint64_t nr = 0;
+	uint64_t nr = 0, claimed;
 
 	HARDENED_REGISTERED("mslot_segment_claim", MSLOT_INVALID);
 	if (!out)
@@ -42,7 +42,7 @@ enum mslot_err mslot_segment_claim(struct mslot_region *region, uint64_t start, 
 	if (err)
 		return err;
 	for (uint64_t i = 0; i < nr; i++) {
-		err = slot_claim_for(region, &slots[i], type);
+		err = slot_claim_for(region, &slots[i], type, &claimed);
 		if (err) {
 			while (i--)
 				slot_unclaim(&slots[i]);
@@ -55,7 +55,7 @@ enum mslot_err mslot_segment_claim(struct mslot_region *region, uint64_t start, 
 			init_fn(ctx, slot_paddr(region, &slots[i]), slots[i].meta);
 	}
 	for (uint64_t i = 0; i < nr; i++)
-		slot_publish(&slots[i]);
+		slot_publish(&slots[i], slot_peek_state(&slots[i]));
 	*out = (struct mslot_segment){region, start, end};
 	return MSLOT_OK;
 }

@@ -12,15 +12,16 @@ struct mslot_unique *mslot_unique_claim(struct mslot_region *region, uint64_t pa
 {
 	enum mslot_err err = MSLOT_OK;
 	struct slot *slot;
+	uint64_t claimed;
 
 	HARDENED_REGISTERED("mslot_unique_claim", NULL);
 	slot = region_slot(region, paddr, &err);
-	if (!slot || (err = slot_claim_for(region, slot, type))) {
+	if (!slot || (err = slot_claim_for(region, slot, type, &claimed))) {
 		why_set(why, err);
 		return NULL;
 	}
 	slot_fill(slot, type, meta);
-	slot_publish_unique(slot);
+	slot_publish_unique(slot, claimed);
 	return slot_unique(slot);
 }
 
@@ -43,7 +44,7 @@ static void unique_retire(struct slot *slot, bool give_back, const char *call)
 	if (!slot)
 		return;
 	if (LIKELY(slot_unique_retire(slot, give_back, &seen)))
-		reclaim_slot(slot);
+		reclaim_slot(slot, state_word(STATE_RETIRED, seen, 0, give_back ? 0 : 1));
 	else
 		slot_fault(MSLOT_FAULT_OVER_DROP, call, slot, seen);
 }
@@ -102,7 +103,7 @@ enum mslot_err mslot_unique_repurpose(struct mslot_unique *unique, const struct 
 		err = mslot_synchronize();
 		if (err)
 			return err;
-		slot_publish_unique(slot);
+		slot_publish_unique(slot, seen);
 	}
 	const struct mslot_type *old = slot_type(slot);
 	if (old->on_drop)

@@ -110,10 +110,9 @@ static bool collect(bool flip_all)
 	for (struct reclaim_thread *thread = threads; thread; thread = thread->next) {
 		/* [relaxed] written by this thread alone. */
 		unsigned active = atomic_load_explicit(&thread->active, memory_order_relaxed);
-		/* [relaxed] a sign of life. */
-		uint64_t nr_retired = atomic_load_explicit(&thread->nr_retired, memory_order_relaxed);
-		bool pauses = nr_retired == thread->nr_retired_before;
 		uint64_t size = retire_queue_size(&thread->queue[active]);
+		/* Mistaken now and then, at no harm. */
+		bool pauses = size == thread->nr_slots_before;
 
 		if (thread->flipped)
 			orphan_queue(&thread->queue[1 - active]);
@@ -121,7 +120,7 @@ static bool collect(bool flip_all)
 		if (thread->flipped)
 			/* [release:handover] the other queue is empty. */
 			atomic_store_explicit(&thread->active, 1 - active, memory_order_release);
-		thread->nr_retired_before = nr_retired;
+		thread->nr_slots_before = size;
 		left |= size || thread->flipped;
 	}
 	pthread_mutex_unlock(&lock);

@@ -37,7 +37,7 @@ static void recycle(struct slot *slot, struct mslot_region *region, const struct
 {
 	if (type->on_drop)
 		type->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));
-	if (slot_recycle(slot) && region->give_back)
+	if (slot_recycle(slot, slot_peek_state(slot)) && region->give_back)
 		region->give_back(region, (uint64_t)(slot - region->slots));
 }
 
@@ -70,6 +70,8 @@ static void count(struct reclaim_thread *self, struct mslot_region *region, int6
 {
 	int64_t grain = region->backlog_grain;
 
+	if (LIKELY(!region_is_limited(region)))
+		return;
 	if (UNLIKELY(self->counted != region)) {
 		reclaim_count_flush(self);
 		self->counted = region;
@@ -112,7 +114,8 @@ static void retire(struct slot *slot, struct mslot_region *region)
 
 	if (UNLIKELY(!self)) {
 		/* Not registered: nothing may be assumed of this thread, so others do the rest. */
-		backlog_add(region, 1);
+		if (region_is_limited(region))
+			backlog_add(region, 1);
 		grace_thread_adopt(slot, slot);
 		return;
 	}
@@ -131,10 +134,6 @@ static void retire(struct slot *slot, struct mslot_region *region)
 	if (!slot->link)
 		batch->tail = slot;
 	retire_queue_resize(queue, 1);
-	/* [relaxed] a sign of life for the grace-period thread. */
-	uint64_t nr_retired = atomic_load_explicit(&self->nr_retired, memory_order_relaxed);
-	/* [relaxed] as above. */
-	atomic_store_explicit(&self->nr_retired, nr_retired + 1, memory_order_relaxed);
 	count(self, region, 1);
 	/* In the section, so that a grace period covers it: a barrier finds on_drop finished. */
 	if (queue->elapsed.head && !self->recycling)

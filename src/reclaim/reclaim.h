@@ -15,14 +15,13 @@
 struct reclaim_thread {
 	struct retire_queue queue[2];
 	_Atomic unsigned active;      /* index of the queue to use; written by the grace-period thread */
-	_Atomic uint64_t nr_retired;  /* a sign of life */
 	bool recycling;		      /* in an on_drop of the deferred path: do not nest */
 	struct mslot_region *counted; /* the region that `uncounted` belongs to */
 	int64_t uncounted;	      /* retired minus recycled, not yet in region->backlog */
 
 	/* Under the registry's lock. */
 	struct reclaim_thread *next;
-	uint64_t nr_retired_before; /* as of the last look */
+	uint64_t nr_slots_before; /* in the active queue, at the last look */
 	bool flipped;
 };
 
@@ -36,13 +35,14 @@ static inline bool type_is_immediate(const struct mslot_type *type)
 /* Takes a slot in state retired. Runs on_drop and recycles, now or after a grace period. Never waits. */
 NOINLINE void reclaim_slot_slow(struct slot *slot, struct mslot_region *region, const struct mslot_type *type);
 
-static inline void reclaim_slot(struct slot *slot)
+/* `retired` is the slot's word, which nobody changes any more in what counts. */
+static inline void reclaim_slot(struct slot *slot, uint64_t retired)
 {
 	struct mslot_region *region = slot_region(slot);
 	const struct mslot_type *type = slot_type(slot);
 
 	if (LIKELY(type_is_immediate(type) && !type->on_drop && !region->give_back))
-		slot_recycle(slot);
+		slot_recycle(slot, retired);
 	else
 		reclaim_slot_slow(slot, region, type);
 }
@@ -52,8 +52,9 @@ COLD enum mslot_err reclaim_make_room(struct mslot_region *region);
 
 static inline bool reclaim_has_room(const struct mslot_region *region)
 {
-	/* [relaxed] a hint that bounds; nothing is read by it. */
-	return atomic_load_explicit(region_backlog(region), memory_order_relaxed) < (int64_t)region->backlog_limit;
+	return LIKELY(!region_is_limited(region)) ||
+	       /* [relaxed] a hint that bounds; nothing is read by it. */
+	       atomic_load_explicit(region_backlog(region), memory_order_relaxed) < (int64_t)region->backlog_limit;
 }
 
 /* Whether the caller must not wait for a grace period, as it would wait for itself. */

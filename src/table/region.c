@@ -8,7 +8,6 @@
  */
 #include "table/region.h"
 
-#include <string.h>
 #include <sys/mman.h>
 
 struct mslot_region *region_of_chunk[NR_CHUNKS];
@@ -113,6 +112,14 @@ enum mslot_err region_free(struct mslot_region *region)
 	return MSLOT_OK;
 }
 
+void region_touch(struct mslot_region *region, const struct slot *slot)
+{
+	uint64_t chunk = (uint64_t)(slot - region->slots) >> TOUCHED_SHIFT;
+
+	/* [relaxed] a bit is only ever set, and read where nothing runs that could set it. */
+	atomic_fetch_or_explicit(&region->touched[chunk / 64], UINT64_C(1) << chunk % 64, memory_order_relaxed);
+}
+
 bool region_walk(const struct mslot_region *region, bool (*fn)(struct slot *slot, void *ctx), void *ctx)
 {
 	uint64_t nr_chunks = ((region->nr_frames - 1) >> TOUCHED_SHIFT) + 1;
@@ -150,18 +157,10 @@ enum mslot_err region_range(const struct mslot_region *region, uint64_t start, u
 
 void slot_fill(struct slot *slot, const struct mslot_type *type, const void *meta)
 {
-	size_t at = 0;
-
-	/* Words first: a call of memcpy() would cost as much as the claim. */
-	if (meta) {
-		for (; at + 8 <= type->meta_bytes; at += 8)
-			memcpy(slot->meta + at, (const char *)meta + at, 8);
-		for (; at < type->meta_bytes; at++)
-			slot->meta[at] = ((const unsigned char *)meta)[at];
-	} else {
-		for (; at < type->meta_bytes; at += 8)
-			memset(slot->meta + at, 0, 8);
-	}
+	if (meta)
+		memcpy(slot->meta, meta, type->meta_bytes);
+	else
+		memset(slot->meta, 0, type->meta_bytes);
 	slot_set_type(slot, type);
 }
 

@@ -8,6 +8,8 @@
 #include "base/check.h"
 #include "table/slot.h"
 
+#include <string.h>
+
 /* Slots of one bit of `touched`: the grain in which walks skip what was never claimed. */
 #define TOUCHED_SHIFT 12
 
@@ -50,6 +52,12 @@ static inline _Atomic int64_t *region_backlog(const struct mslot_region *region)
 	return &backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].nr_retired;
 }
 
+/* Only then is the backlog counted. */
+static inline bool region_is_limited(const struct mslot_region *region)
+{
+	return region->backlog_limit != INT64_MAX;
+}
+
 static inline uint64_t slot_paddr(const struct mslot_region *region, const struct slot *slot)
 {
 	return region->base + ((uint64_t)(slot - region->slots) << region->frame_shift);
@@ -60,38 +68,35 @@ static inline void *slot_memory(const struct mslot_region *region, const struct 
 	return region->memory ? region->memory + ((uint64_t)(slot - region->slots) << region->frame_shift) : NULL;
 }
 
+/*
+ * The index of `paddr`, or one past the end. Rotated, not shifted: what lies off a frame's start, or below the base,
+ * becomes an index far beyond the end.
+ */
+static inline uint64_t region_index(const struct mslot_region *region, uint64_t paddr)
+{
+	uint64_t offset = paddr - region->base;
+
+	return offset >> region->frame_shift | offset << (-region->frame_shift & 63);
+}
+
 /* The slot of `paddr`, or NULL and NOT_ALIGNED or OUT_OF_BOUND. */
 static inline struct slot *region_slot(const struct mslot_region *region, uint64_t paddr, enum mslot_err *err)
 {
-	uint64_t offset = paddr - region->base, index = offset >> region->frame_shift;
+	uint64_t index = region_index(region, paddr);
 
-	if (UNLIKELY(offset != index << region->frame_shift)) {
-		*err = MSLOT_NOT_ALIGNED;
-		return NULL;
-	}
-	if (UNLIKELY(paddr < region->base || index >= region->nr_frames)) {
-		*err = MSLOT_OUT_OF_BOUND;
-		return NULL;
-	}
-	return &region->slots[index];
+	if (LIKELY(index < region->nr_frames))
+		return &region->slots[index];
+	*err = (paddr - region->base) & ((UINT64_C(1) << region->frame_shift) - 1) ? MSLOT_NOT_ALIGNED
+										   : MSLOT_OUT_OF_BOUND;
+	return NULL;
 }
 
 /* The frames of a non-empty range of whole frames; else why not. */
 enum mslot_err region_range(const struct mslot_region *region, uint64_t start, uint64_t end, struct slot **first,
 			    uint64_t *nr_slots);
 
-/* To be called before a slot is claimed. */
-static inline void region_touch(struct mslot_region *region, const struct slot *slot)
-{
-	uint64_t chunk = (uint64_t)(slot - region->slots) >> TOUCHED_SHIFT;
-	_Atomic uint64_t *word = &region->touched[chunk / 64];
-	uint64_t bit = UINT64_C(1) << chunk % 64;
-
-	/* [relaxed] a bit is only ever set, and read where nothing runs that could set it. */
-	if (UNLIKELY(!(atomic_load_explicit(word, memory_order_relaxed) & bit)))
-		/* [relaxed] as above. */
-		atomic_fetch_or_explicit(word, bit, memory_order_relaxed);
-}
+/* To be called before a slot is claimed whose word is zero: any other has been claimed before. */
+COLD void region_touch(struct mslot_region *region, const struct slot *slot);
 
 /* Calls fn for each slot that may ever have been claimed, ascending, until it returns false. */
 bool region_walk(const struct mslot_region *region, bool (*fn)(struct slot *slot, void *ctx), void *ctx);
@@ -102,12 +107,34 @@ enum mslot_err region_free(struct mslot_region *region);
 /* A type that breaks its contract is INVALID. */
 static inline bool type_is_valid(const struct mslot_type *type)
 {
-	return type && type->name && type->meta_bytes <= MSLOT_META_MAX && type->meta_align <= MSLOT_SLOT_BYTES &&
+	return type && type->meta_bytes <= MSLOT_META_MAX && type->meta_align <= MSLOT_SLOT_BYTES &&
 	       (type->meta_align & (type->meta_align - 1)) == 0;
+}
+
+/* The words of metadata where they are whole, and not too many; else a large number. */
+static inline size_t type_words(const struct mslot_type *type)
+{
+	return type->meta_bytes >> 3 | type->meta_bytes << (8 * sizeof(size_t) - 3);
 }
 
 /* Writes type and metadata of a slot that the caller has to itself; meta NULL means zeros. */
 void slot_fill(struct slot *slot, const struct mslot_type *type, const void *meta);
+
+/* The same where meta is whole words: copied in place, since a call of memcpy() would cost as much as the claim. */
+static inline void slot_fill_words(struct slot *slot, const struct mslot_type *type, size_t nr_words, const void *meta)
+{
+	_Static_assert(MSLOT_META_MAX == 5 * 8, "the words below");
+#define FILL_WORD(word)                                                                                                \
+	if (nr_words > (word))                                                                                         \
+	memcpy(slot->meta + 8 * (word), (const char *)meta + 8 * (word), 8)
+	FILL_WORD(0);
+	FILL_WORD(1);
+	FILL_WORD(2);
+	FILL_WORD(3);
+	FILL_WORD(4);
+#undef FILL_WORD
+	slot_set_type(slot, type);
+}
 
 /* Reports a fault on `slot`, whose word was `seen`. */
 COLD void slot_fault(enum mslot_fault_kind kind, const char *call, const struct slot *slot, uint64_t seen);

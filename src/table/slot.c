@@ -25,18 +25,32 @@ const struct mslot_type *slot_type(const struct slot *slot)
 
 /* ---- unused -> busy -> shared or unique ---- */
 
-enum mslot_err slot_claim(struct slot *slot)
+/*
+ * The moves hand their word on, so that the next one need not load it: a load of a word that was just swapped waits for
+ * the swap, and the next swap for the load.
+ */
+bool slot_try_claim(struct slot *slot, uint64_t word, uint64_t *claimed)
 {
-	uint64_t word = slot_peek_state(slot), next;
+	*claimed = state_word(STATE_BUSY, word, 0, 0);
+	/* [acquire:recycle] what the last holder did to metadata and payload is over before we write. */
+	return LIKELY(state_of(word) == STATE_UNUSED &&
+		      atomic_compare_exchange_strong_explicit(&slot->state, &word, *claimed, memory_order_acquire,
+							      /* [relaxed] a failed getter moved it, or we lost. */
+							      memory_order_relaxed));
+}
+
+enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed)
+{
+	uint64_t word = slot_peek_state(slot);
 
 	for (;;) {
-		enum mslot_err err = state_claim(word, &next);
-		if (err)
+		enum mslot_err err = state_claim(word, claimed);
+		if (UNLIKELY(err))
 			return err;
 		/* [acquire:recycle] what the last holder did to metadata and payload is over before we write. */
-		if (atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_acquire,
-							    /* [relaxed] a failed getter moved it, or we lost. */
-							    memory_order_relaxed))
+		if (LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, &word, *claimed, memory_order_acquire,
+								   /* [relaxed] a failed getter moved it, or we lost. */
+								   memory_order_relaxed)))
 			return MSLOT_OK;
 	}
 }
@@ -55,38 +69,32 @@ void slot_set_type(struct slot *slot, const struct mslot_type *type)
 	atomic_store_explicit(&slot->type, type, memory_order_release);
 }
 
-void slot_publish(struct slot *slot)
+void slot_publish(struct slot *slot, uint64_t claimed)
 {
-	uint64_t next = state_publish(slot_peek_state(slot));
-
 	/* [release:publish] type and metadata are visible to whoever gets or peeks. A store, not an add: it
 	 * discards what failed gets left in `live`. */
-	atomic_store_explicit(&slot->state, next, memory_order_release);
+	atomic_store_explicit(&slot->state, state_publish(claimed), memory_order_release);
 }
 
-void slot_publish_unique(struct slot *slot)
+void slot_publish_unique(struct slot *slot, uint64_t claimed)
 {
-	uint64_t next = state_word(STATE_UNIQUE, slot_peek_state(slot), 0, 0);
-
 	/* [relaxed] nobody may look yet; share or into_raw releases. */
-	atomic_store_explicit(&slot->state, next, memory_order_relaxed);
+	atomic_store_explicit(&slot->state, state_word(STATE_UNIQUE, claimed, 0, 0), memory_order_relaxed);
 }
 
 /* ---- counting ---- */
 
-/* At the limit of the count, OVERFLOW; has_added then says whether there is a reference to put. */
-enum mslot_err slot_get(struct slot *slot, bool *has_added)
+bool slot_get(struct slot *slot, bool *has_added, uint64_t *seen)
 {
-	enum mslot_err err = state_get(slot_peek_state(slot));
-	uint64_t old;
-
-	*has_added = !err;
-	if (err)
-		return err;
-	/* [acquire:publish] the metadata is visible. One add, never taken back where it fails: the next store
-	 * to the word discards it. */
-	old = atomic_fetch_add_explicit(&slot->state, LIVE_ONE, memory_order_acquire);
-	return state_get(old);
+	*has_added = false;
+	*seen = slot_peek_state(slot);
+	if (UNLIKELY(!state_is_gettable(*seen)))
+		return false;
+	/* [acquire:publish] the metadata is visible. One add, never taken back where the frame is not shared: the
+	 * next store to the word discards it. */
+	*seen = atomic_fetch_add_explicit(&slot->state, LIVE_ONE, memory_order_acquire);
+	*has_added = true;
+	return LIKELY(state_is_gettable(*seen));
 }
 
 /* The word says shared and dead, and whoever swaps it to retired is the last. */
@@ -94,18 +102,20 @@ static bool retire_dead(struct slot *slot, uint64_t dead)
 {
 	/* [acquire:last-put] every earlier holder's accesses are over. The generation in `dead` keeps us from
 	 * retiring a later incarnation whose count is zero as well. */
-	return atomic_compare_exchange_strong_explicit(&slot->state, &dead, state_word(STATE_RETIRED, dead, 0, 0),
-						       memory_order_acquire,
+	return atomic_compare_exchange_strong_explicit(&slot->state, &dead, state_retire(dead), memory_order_acquire,
 						       /* [relaxed] resurrected, or retired by another. */
 						       memory_order_relaxed);
 }
 
-/* More threads put at once than there were live handles: the later ones take it back. */
-static COLD struct slot_verdict undo_put(struct slot *slot, uint64_t old)
+/* What follows an add that did not simply leave others behind. */
+static NOINLINE struct slot_verdict put_settle(struct slot *slot, uint64_t old)
 {
-	struct slot_verdict verdict = {MSLOT_FAULT_OVER_DROP, false, old};
+	struct slot_verdict verdict = {state_put_fault(old), false, old};
 
-	if (state_of(old) == STATE_SHARED) {
+	if (!verdict.fault) {
+		verdict.is_last = state_is_dead(old - LIVE_ONE) && retire_dead(slot, old - LIVE_ONE);
+	} else if (state_of(old) == STATE_SHARED) {
+		/* More threads put at once than there were live handles: the later ones take it back. */
 		/* [relaxed] returns what we took; it publishes nothing. */
 		old = atomic_fetch_add_explicit(&slot->state, LIVE_ONE, memory_order_relaxed) + LIVE_ONE;
 		verdict.is_last = state_is_dead(old) && retire_dead(slot, old);
@@ -113,84 +123,114 @@ static COLD struct slot_verdict undo_put(struct slot *slot, uint64_t old)
 	return verdict;
 }
 
+/*
+ * The last live handle goes by compare-and-swap, so that no count falls below zero unless several threads drop one
+ * handle at the same moment.
+ */
+static NOINLINE struct slot_verdict put_last_live(struct slot *slot, uint64_t old)
+{
+	for (;;) {
+		bool is_sole = state_is_sole(old), done;
+
+		if (state_put_fault(old))
+			return (struct slot_verdict){state_put_fault(old), false, old};
+		if (state_live(old) > 1)
+			break;
+		if (is_sole)
+			/* [acquire:last-put] every earlier holder's accesses are over. */
+			done = atomic_compare_exchange_strong_explicit(&slot->state, &old, state_retire(old),
+								       memory_order_acquire,
+								       /* [relaxed] somebody came. */
+								       memory_order_relaxed);
+		else
+			/* [release:last-put] our accesses are over before the last holder's reclaim. */
+			done = atomic_compare_exchange_strong_explicit(&slot->state, &old, old - LIVE_ONE,
+								       memory_order_release,
+								       /* [relaxed] somebody came or went. */
+								       memory_order_relaxed);
+		if (done)
+			return (struct slot_verdict){MSLOT_FAULT_NONE, is_sole, old};
+	}
+	/* [release:last-put] our accesses are over before the last holder's reclaim. */
+	return put_settle(slot, atomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_release));
+}
+
 struct slot_verdict slot_put(struct slot *slot)
 {
 	uint64_t old = slot_peek_state(slot);
 
-	/* The last live handle goes by compare-and-swap: no count falls below zero unless several threads drop one
-	 * handle at the same moment. */
-	while (state_is_sole(old))
-		/* [acquire:last-put] every earlier holder's accesses are over. */
-		if (LIKELY(atomic_compare_exchange_strong_explicit(
-			    &slot->state, &old, state_word(STATE_RETIRED, old, 0, 0), memory_order_acquire,
-			    /* [relaxed] somebody came. */
-			    memory_order_relaxed)))
-			return (struct slot_verdict){MSLOT_FAULT_NONE, true, old};
-	while (state_of(old) == STATE_SHARED && state_live(old) == 1 && !state_is_sole(old))
+	if (LIKELY(state_has_others(old))) {
 		/* [release:last-put] our accesses are over before the last holder's reclaim. */
-		if (LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, &old, old - LIVE_ONE,
-								   memory_order_release,
-								   /* [relaxed] somebody came or went. */
-								   memory_order_relaxed)))
+		old = atomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_release);
+		if (LIKELY(state_of(old) == STATE_SHARED && state_has_others(old)))
 			return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
-	if (UNLIKELY(state_put_fault(old)))
-		return (struct slot_verdict){state_put_fault(old), false, old};
-
-	/* [release:last-put] our accesses are over before the last holder's reclaim. */
-	old = atomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_release);
-	if (UNLIKELY(state_put_fault(old)))
-		return undo_put(slot, old);
-	if (UNLIKELY(state_is_dead(old - LIVE_ONE)))
-		return (struct slot_verdict){MSLOT_FAULT_NONE, retire_dead(slot, old - LIVE_ONE), old};
-	return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
+		return put_settle(slot, old);
+	}
+	/* [acquire:last-put] every earlier holder's accesses are over. */
+	if (LIKELY(state_is_sole(old) &&
+		   atomic_compare_exchange_strong_explicit(&slot->state, &old, state_retire(old), memory_order_acquire,
+							   /* [relaxed] somebody came. */
+							   memory_order_relaxed)))
+		return (struct slot_verdict){MSLOT_FAULT_NONE, true, old};
+	return put_last_live(slot, old);
 }
 
-struct slot_verdict slot_clone(struct slot *slot)
+static NOINLINE struct slot_verdict clone_settle(struct slot *slot, uint64_t old)
 {
-	uint64_t old = slot_peek_state(slot);
 	struct slot_verdict verdict = {state_clone_fault(old), false, old};
 
-	if (verdict.fault)
-		return verdict;
-	/* [relaxed] the caller's own reference keeps the frame and has made it visible. */
-	verdict.seen = old = atomic_fetch_add_explicit(&slot->state, LIVE_ONE, memory_order_relaxed);
-	verdict.fault = state_clone_fault(old);
 	if (verdict.fault && state_of(old) == STATE_SHARED)
 		verdict.is_last = slot_put(slot).is_last;
 	return verdict;
 }
 
-/* Takes a forget back. What is not the same shared incarnation any more needs nothing: a store has discarded it. */
-static COLD bool undo_forget(struct slot *slot, uint64_t delta, uint64_t old)
+struct slot_verdict slot_clone(struct slot *slot)
 {
+	uint64_t old = slot_peek_state(slot);
+
+	if (UNLIKELY(state_clone_fault(old)))
+		return (struct slot_verdict){state_clone_fault(old), false, old};
+	/* [relaxed] the caller's own reference keeps the frame and has made it visible. */
+	old = atomic_fetch_add_explicit(&slot->state, LIVE_ONE, memory_order_relaxed);
+	if (LIKELY(state_is_gettable(old) && old / LIVE_ONE != 0))
+		return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
+	return clone_settle(slot, old);
+}
+
+/* Judges a forget that is not the common case; takes back what is refused. */
+static NOINLINE struct slot_verdict forget_settle(struct slot *slot, uint64_t delta, uint64_t old)
+{
+	struct slot_verdict verdict = {state_forget_fault(old), false, old};
 	uint64_t word = slot_peek_state(slot), next;
 
+	if (!verdict.fault)
+		return verdict;
 	do {
+		/* What is not the same shared incarnation any more needs nothing: a store has discarded it. */
 		if (state_of(word) != STATE_SHARED || state_generation(word) != state_generation(old))
-			return false;
+			return verdict;
 		next = word - delta;
 		if (state_is_dead(next))
-			next = state_word(STATE_RETIRED, next, 0, 0);
+			next = state_retire(next);
 		/* [acquire:last-put] in case it was the last. */
 	} while (!atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_acquire,
 							  /* [relaxed] tried again with what it says now. */
 							  memory_order_relaxed));
-	return state_of(next) == STATE_RETIRED;
+	verdict.is_last = state_of(next) == STATE_RETIRED;
+	return verdict;
 }
 
 static struct slot_verdict forget(struct slot *slot, uint64_t delta)
 {
 	uint64_t old = slot_peek_state(slot);
-	struct slot_verdict verdict = {state_forget_fault(old), false, old};
 
-	if (verdict.fault)
-		return verdict;
+	if (UNLIKELY(!state_is_forgettable(old) && state_forget_fault(old)))
+		return (struct slot_verdict){state_forget_fault(old), false, old};
 	/* [release:forget] what the holder wrote is visible to whoever restores or drops the bare address. */
-	verdict.seen = old = atomic_fetch_add_explicit(&slot->state, delta, memory_order_release);
-	verdict.fault = state_forget_fault(old);
-	if (verdict.fault)
-		verdict.is_last = undo_forget(slot, delta, old);
-	return verdict;
+	old = atomic_fetch_add_explicit(&slot->state, delta, memory_order_release);
+	if (LIKELY(state_is_forgettable(old)))
+		return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
+	return forget_settle(slot, delta, old);
 }
 
 struct slot_verdict slot_into_raw(struct slot *slot)
@@ -203,7 +243,7 @@ struct slot_verdict slot_clone_into_raw(struct slot *slot)
 	return forget(slot, RAW_ONE);
 }
 
-enum mslot_err slot_from_raw(struct slot *slot)
+static NOINLINE enum mslot_err from_raw_slow(struct slot *slot)
 {
 	uint64_t word = slot_peek_state(slot), next;
 
@@ -219,7 +259,21 @@ enum mslot_err slot_from_raw(struct slot *slot)
 	}
 }
 
-enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last)
+enum mslot_err slot_from_raw(struct slot *slot)
+{
+	uint64_t word = slot_peek_state(slot);
+
+	/* [acquire:forget] what the one who forgot wrote is visible. */
+	if (LIKELY(state_has_raw(word, 1) &&
+		   atomic_compare_exchange_strong_explicit(&slot->state, &word, word + LIVE_ONE - RAW_ONE,
+							   memory_order_acquire,
+							   /* [relaxed] somebody came or went. */
+							   memory_order_relaxed)))
+		return MSLOT_OK;
+	return from_raw_slow(slot);
+}
+
+static NOINLINE enum mslot_err drop_raw_slow(struct slot *slot, bool *is_last)
 {
 	uint64_t word = slot_peek_state(slot), next;
 
@@ -243,6 +297,19 @@ enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last)
 		if (done)
 			return MSLOT_OK;
 	}
+}
+
+enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last)
+{
+	uint64_t word = slot_peek_state(slot);
+
+	/* [release:last-put] our accesses are over before the last holder's reclaim. */
+	if (LIKELY(state_has_raw(word, 1) && word / LIVE_ONE != 0 &&
+		   atomic_compare_exchange_strong_explicit(&slot->state, &word, word - RAW_ONE, memory_order_release,
+							   /* [relaxed] somebody came or went. */
+							   memory_order_relaxed)))
+		return MSLOT_OK;
+	return drop_raw_slow(slot, is_last);
 }
 
 /* ---- unique ---- */
@@ -341,11 +408,9 @@ enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type)
 }
 
 /* True if the frame is to be given back to whoever finds free frames. */
-bool slot_recycle(struct slot *slot)
+bool slot_recycle(struct slot *slot, uint64_t retired)
 {
-	uint64_t word = slot_peek_state(slot);
-
 	/* [release:recycle] on_drop and all holders' accesses are over before the next claimer writes. */
-	atomic_store_explicit(&slot->state, state_recycle(word), memory_order_release);
-	return state_raw(word) == 0;
+	atomic_store_explicit(&slot->state, state_recycle(retired), memory_order_release);
+	return state_raw(retired) == 0;
 }

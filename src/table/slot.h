@@ -35,13 +35,14 @@ struct slot_verdict {
 uint64_t slot_peek_state(const struct slot *slot);
 const struct mslot_type *slot_type(const struct slot *slot);
 
-enum mslot_err slot_claim(struct slot *slot);
+bool slot_try_claim(struct slot *slot, uint64_t word, uint64_t *claimed);
+enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed);
 void slot_unclaim(struct slot *slot);
 void slot_set_type(struct slot *slot, const struct mslot_type *type);
-void slot_publish(struct slot *slot);
-void slot_publish_unique(struct slot *slot);
+void slot_publish(struct slot *slot, uint64_t claimed);
+void slot_publish_unique(struct slot *slot, uint64_t claimed);
 
-enum mslot_err slot_get(struct slot *slot, bool *has_added);
+bool slot_get(struct slot *slot, bool *has_added, uint64_t *seen);
 struct slot_verdict slot_put(struct slot *slot);
 struct slot_verdict slot_clone(struct slot *slot);
 struct slot_verdict slot_into_raw(struct slot *slot);
@@ -56,6 +57,6 @@ bool slot_unique_into_raw(struct slot *slot, uint64_t *seen);
 enum mslot_err slot_unique_from_raw(struct slot *slot);
 
 enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type);
-bool slot_recycle(struct slot *slot);
+bool slot_recycle(struct slot *slot, uint64_t retired);
 
 #endif

@@ -50,11 +50,13 @@ enum state {
 #define RAW_ONE (UINT64_C(1) << (STATE_BITS + GEN_BITS))
 #define LIVE_ONE (UINT64_C(1) << (STATE_BITS + GEN_BITS + COUNT_BITS))
 #define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
+#define LIVE_GUARD (UINT64_C(1) << 63)
+#define RAW_GUARD (LIVE_ONE >> 1)
 #define COUNT_MAX ((int32_t)MSLOT_COUNT_MAX)
 
 _Static_assert(STATE_BITS + GEN_BITS + 2 * COUNT_BITS == 64, "the word is full");
 _Static_assert(NR_STATES <= 1 << STATE_BITS, "every state fits");
-_Static_assert(MSLOT_COUNT_MAX <= COUNT_MASK / 2, "a guard bit lies above each count");
+_Static_assert(MSLOT_COUNT_MAX == 1 << (COUNT_BITS - 1), "a count reaches its guard bit, and stays there");
 
 static inline enum state state_of(uint64_t word)
 {
@@ -96,6 +98,12 @@ static inline bool state_is_unique(uint64_t word)
 	return state_of(word) == STATE_UNIQUE || state_of(word) == STATE_UNIQUE_SEEN;
 }
 
+/* Never moved, so never claimed; or come round to it. */
+static inline bool state_is_fresh(uint64_t word)
+{
+	return word == 0;
+}
+
 /* The only reference, live: the last put may then take the word straight to retired. */
 static inline bool state_is_sole(uint64_t word)
 {
@@ -113,6 +121,30 @@ static inline int32_t state_restorable(uint64_t word)
 {
 	int32_t live = state_live(word), raw = state_raw(word);
 	return live < 0 ? raw + live : raw;
+}
+
+/* The common case of a getter and a holder. What is not common is judged by the functions below. */
+static inline bool state_is_gettable(uint64_t word)
+{
+	return (word & (LIVE_GUARD | STATE_MASK)) == STATE_SHARED;
+}
+
+/* As gettable, and at least `nr` references are forgotten. */
+static inline bool state_has_raw(uint64_t word, uint32_t nr)
+{
+	return state_is_gettable(word) && (word / RAW_ONE & COUNT_MASK) - nr < MSLOT_COUNT_MAX;
+}
+
+/* A live handle is there, and room for one more forgotten reference. */
+static inline bool state_is_forgettable(uint64_t word)
+{
+	return state_is_gettable(word) && word / LIVE_ONE != 0 && !(word & RAW_GUARD);
+}
+
+/* At least two live handles, if the word is shared: a put by addition leaves one. */
+static inline bool state_has_others(uint64_t word)
+{
+	return word / LIVE_ONE - 2 < MSLOT_COUNT_MAX;
 }
 
 /*
@@ -229,6 +261,12 @@ static inline enum mslot_fault_kind state_forget_fault(uint64_t old)
 static inline uint64_t state_publish(uint64_t word)
 {
 	return state_word(STATE_SHARED, word, 1, 0);
+}
+
+/* Of a word without references; the caller swaps. */
+static inline uint64_t state_retire(uint64_t word)
+{
+	return state_word(STATE_RETIRED, word, 0, 0);
 }
 
 static inline uint64_t state_recycle(uint64_t word)
