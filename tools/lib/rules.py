@@ -11,10 +11,11 @@ from rulebook import RULES
 
 def read_tree(root):
     """The files that git does not ignore, as they are now; of a tarball, all files outside build/."""
-    git = subprocess.run(["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True)
+    git = subprocess.run(["git", "-c", "safe.directory=*", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True)
     names = git.stdout.split("\0") if git.returncode == 0 and git.stdout else [
         os.path.relpath(os.path.join(folder, name), root)
-        for folder, subfolders, files in os.walk(root) for name in files if "/build" not in folder + "/"]
+        for folder, _, files in os.walk(root) for name in files
+        if os.path.relpath(folder, root).split(os.sep)[0] not in ("build", ".git")]
     tree = {}
     for name in filter(None, names):
         try:
