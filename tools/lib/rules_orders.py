@@ -17,15 +17,26 @@ def call_end(code, start):
     return len(code)
 
 
+def statement_start(code, offset):
+    before = max(code.rfind(end, 0, offset) for end in ";{}") + 1
+    return before + len(code[before:]) - len(code[before:].lstrip())
+
+
 def atomics(path, text):
-    """Each order of each atomic call: (offset, memory order, comment that should carry its tag)."""
+    """Each order of each atomic call: (offset, memory order, comment that should carry its tag).
+
+    The first order's comment is above the call or its statement; those of further orders are above them in the call.
+    """
     code = blank_comments(text)
     for call in ATOMIC.finditer(code):
         end = call_end(code, call.end() - 1)
         orders = list(re.finditer(r"\bmemory_order_(\w+)", code[call.start():end]))
         for i, order in enumerate(orders):
             offset = call.start() + (order.start() if i else 0)
-            yield offset, order.group(1), comment_above(text, offset)
+            comment = comment_above(text, offset)
+            if i == 0 and not TAG.search(comment):
+                comment = comment_above(text, statement_start(code, offset))
+            yield offset, order.group(1), comment
 
 
 @rule("atomics are _explicit", "src/table/slot.c", "atomic_load_explicit(&slot->type, memory_order_relaxed)",
@@ -49,7 +60,7 @@ def orders_allowed(tree):
 
 
 @rule("each order has its tag directly above", "src/table/slot.c",
-      "/* [acquire:forget] what the one who forgot wrote is visible. */", "/* restore */")
+      "[acquire:forget]", "")
 def tagged(tree):
     found = []
     for path, text in library(tree).items():
@@ -66,8 +77,7 @@ def tagged(tree):
     return found
 
 
-@rule("a tag says the order that is used", "src/table/slot.c", "old - LIVE_ONE,\n\t\t\t\t\t\t\t\t   memory_order_release",
-      "old - LIVE_ONE,\n\t\t\t\t\t\t\t\t   memory_order_relaxed")
+@rule("a tag says the order that is used", "src/table/slot.c", "memory_order_release", "memory_order_relaxed")
 def tag_matches(tree):
     return [finding for finding in tagged(tree) if "under the tag" in finding]
 
