@@ -51,18 +51,19 @@ static NOINLINE struct mslot_frame *claim_slow(struct mslot_region *region, uint
 FLATTEN struct mslot_frame *mslot_frame_claim(struct mslot_region *region, uint64_t paddr,
 					      const struct mslot_type *type, const void *meta, enum mslot_err *why)
 {
-	uint64_t index = region_index(region, paddr), claimed;
+	uint64_t index = region_index(region, paddr);
 
 	if (UNLIKELY(index >= region->nr_frames || !type_is_valid(type) || type_words(type) > MSLOT_META_MAX / 8 ||
 		     !meta || !(type_is_immediate(type) || reclaim_has_room(region)) || !reclaim_is_registered()))
 		return claim_slow(region, paddr, type, meta, why);
 	struct slot *slot = &region->slots[index];
 	uint64_t word = slot_peek_state(slot);
-	size_t nr_words = type_words(type);
-	if (UNLIKELY(state_is_fresh(word) || !slot_try_claim(slot, word, &claimed)))
-		return claim_slow(region, paddr, type, meta, why);
-	slot_fill_words(slot, type, nr_words, meta);
-	slot_publish(slot, claimed);
+	bool is_plain = type_is_plain(type, region);
+	/* The address is made anew there, rather than kept in a register here. */
+	if (UNLIKELY(state_is_fresh(word) || !slot_try_claim(slot, word)))
+		return claim_slow(region, slot_paddr(region, slot), type, meta, why);
+	slot_fill_words(slot, type, is_plain, meta);
+	slot_publish(slot, word);
 	return slot_frame(slot);
 }
 

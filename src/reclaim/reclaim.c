@@ -143,8 +143,11 @@ static void retire(struct slot *slot, struct mslot_region *region)
 		grace_thread_wake();
 }
 
-void reclaim_slot_slow(struct slot *slot, struct mslot_region *region, const struct mslot_type *type)
+void reclaim_slot_slow(struct slot *slot)
 {
+	struct mslot_region *region = slot_region(slot);
+	const struct mslot_type *type = slot_type(slot);
+
 	if (!type_is_immediate(type))
 		retire(slot, region);
 	else if (type->on_drop)

@@ -33,18 +33,15 @@ static inline bool type_is_immediate(const struct mslot_type *type)
 }
 
 /* Takes a slot in state retired. Runs on_drop and recycles, now or after a grace period. Never waits. */
-NOINLINE void reclaim_slot_slow(struct slot *slot, struct mslot_region *region, const struct mslot_type *type);
+NOINLINE void reclaim_slot_slow(struct slot *slot);
 
 /* `retired` is the slot's word, which nobody changes any more in what counts. */
 static inline void reclaim_slot(struct slot *slot, uint64_t retired)
 {
-	struct mslot_region *region = slot_region(slot);
-	const struct mslot_type *type = slot_type(slot);
-
-	if (LIKELY(type_is_immediate(type) && !type->on_drop && !region->give_back))
+	if (LIKELY(slot_is_plain(slot)))
 		slot_recycle(slot, retired);
 	else
-		reclaim_slot_slow(slot, region, type);
+		reclaim_slot_slow(slot);
 }
 
 /* Makes room below the region's backlog limit, or says why not: BUSY. For claims of deferred types. */

@@ -161,7 +161,7 @@ void slot_fill(struct slot *slot, const struct mslot_type *type, const void *met
 		memcpy(slot->meta, meta, type->meta_bytes);
 	else
 		memset(slot->meta, 0, type->meta_bytes);
-	slot_set_type(slot, type);
+	slot_set_type(slot, type, type_is_plain(type, slot_region(slot)));
 }
 
 uint64_t mslot_region_nr_frames(const struct mslot_region *region)

@@ -117,15 +117,22 @@ static inline size_t type_words(const struct mslot_type *type)
 	return type->meta_bytes >> 3 | type->meta_bytes << (8 * sizeof(size_t) - 3);
 }
 
+/* Whether the last put of such a frame has nothing to do but to recycle. */
+static inline bool type_is_plain(const struct mslot_type *type, const struct mslot_region *region)
+{
+	/* Bits, not branches: a claim is on its way to a locked instruction. */
+	return !!(type->flags & MSLOT_TYPE_IMMEDIATE) & !type->on_drop & !region->give_back;
+}
+
 /* Writes type and metadata of a slot that the caller has to itself; meta NULL means zeros. */
 void slot_fill(struct slot *slot, const struct mslot_type *type, const void *meta);
 
 /* The same where meta is whole words: copied in place, since a call of memcpy() would cost as much as the claim. */
-static inline void slot_fill_words(struct slot *slot, const struct mslot_type *type, size_t nr_words, const void *meta)
+static inline void slot_fill_words(struct slot *slot, const struct mslot_type *type, bool is_plain, const void *meta)
 {
 	_Static_assert(MSLOT_META_MAX == 5 * 8, "the words below");
 #define FILL_WORD(word)                                                                                                \
-	if (nr_words > (word))                                                                                         \
+	if (type->meta_bytes > 8 * (word))                                                                             \
 	memcpy(slot->meta + 8 * (word), (const char *)meta + 8 * (word), 8)
 	FILL_WORD(0);
 	FILL_WORD(1);
@@ -133,7 +140,7 @@ static inline void slot_fill_words(struct slot *slot, const struct mslot_type *t
 	FILL_WORD(3);
 	FILL_WORD(4);
 #undef FILL_WORD
-	slot_set_type(slot, type);
+	slot_set_type(slot, type, is_plain);
 }
 
 /* Reports a fault on `slot`, whose word was `seen`. */

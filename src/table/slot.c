@@ -20,7 +20,13 @@ uint64_t slot_peek_state(const struct slot *slot)
 const struct mslot_type *slot_type(const struct slot *slot)
 {
 	/* [relaxed] the caller holds a reference, whose acquire made the type visible. */
-	return atomic_load_explicit(&slot->type, memory_order_relaxed);
+	return (const struct mslot_type *)(atomic_load_explicit(&slot->type, memory_order_relaxed) & ~TYPE_PLAIN);
+}
+
+bool slot_is_plain(const struct slot *slot)
+{
+	/* [relaxed] as slot_type(). */
+	return atomic_load_explicit(&slot->type, memory_order_relaxed) & TYPE_PLAIN;
 }
 
 /* ---- unused -> busy -> shared or unique ---- */
@@ -29,12 +35,12 @@ const struct mslot_type *slot_type(const struct slot *slot)
  * The moves hand their word on, so that the next one need not load it: a load of a word that was just swapped waits for
  * the swap, and the next swap for the load.
  */
-bool slot_try_claim(struct slot *slot, uint64_t word, uint64_t *claimed)
+bool slot_try_claim(struct slot *slot, uint64_t word)
 {
-	*claimed = state_word(STATE_BUSY, word, 0, 0);
 	/* [acquire:recycle] what the last holder did to metadata and payload is over before we write. */
 	return LIKELY(state_of(word) == STATE_UNUSED &&
-		      atomic_compare_exchange_strong_explicit(&slot->state, &word, *claimed, memory_order_acquire,
+		      atomic_compare_exchange_strong_explicit(&slot->state, &word, state_word(STATE_BUSY, word, 0, 0),
+							      memory_order_acquire,
 							      /* [relaxed] a failed getter moved it, or we lost. */
 							      memory_order_relaxed));
 }
@@ -63,10 +69,10 @@ void slot_unclaim(struct slot *slot)
 	atomic_store_explicit(&slot->state, next, memory_order_release);
 }
 
-void slot_set_type(struct slot *slot, const struct mslot_type *type)
+void slot_set_type(struct slot *slot, const struct mslot_type *type, bool is_plain)
 {
 	/* [release:type] whoever reads it reads a state at least as new as our claim or our unique. */
-	atomic_store_explicit(&slot->type, type, memory_order_release);
+	atomic_store_explicit(&slot->type, (uintptr_t)type + is_plain, memory_order_release);
 }
 
 void slot_publish(struct slot *slot, uint64_t claimed)
@@ -159,19 +165,20 @@ struct slot_verdict slot_put(struct slot *slot)
 {
 	uint64_t old = slot_peek_state(slot);
 
-	if (LIKELY(state_has_others(old))) {
+	if (state_is_sole(old)) {
+		/* [acquire:last-put] every earlier holder's accesses are over. */
+		if (LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, &old, state_retire(old),
+								   memory_order_acquire,
+								   /* [relaxed] somebody came. */
+								   memory_order_relaxed)))
+			return (struct slot_verdict){MSLOT_FAULT_NONE, true, old};
+	} else if (LIKELY(state_has_others(old))) {
 		/* [release:last-put] our accesses are over before the last holder's reclaim. */
 		old = atomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_release);
 		if (LIKELY(state_of(old) == STATE_SHARED && state_has_others(old)))
 			return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
 		return put_settle(slot, old);
 	}
-	/* [acquire:last-put] every earlier holder's accesses are over. */
-	if (LIKELY(state_is_sole(old) &&
-		   atomic_compare_exchange_strong_explicit(&slot->state, &old, state_retire(old), memory_order_acquire,
-							   /* [relaxed] somebody came. */
-							   memory_order_relaxed)))
-		return (struct slot_verdict){MSLOT_FAULT_NONE, true, old};
 	return put_last_live(slot, old);
 }
 
@@ -396,15 +403,15 @@ enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type)
 	/* [acquire:publish] a type at least as new as this incarnation, and its metadata. */
 	uint64_t word = atomic_load_explicit(&slot->state, memory_order_acquire);
 	/* [acquire:type] a state at least as new as the claim that wrote this type. */
-	const struct mslot_type *carried = atomic_load_explicit(&slot->type, memory_order_acquire);
+	uintptr_t carried = atomic_load_explicit(&slot->type, memory_order_acquire);
 	/* [acquire:publish] the metadata that was shared with this type. */
 	uint64_t again = atomic_load_explicit(&slot->state, memory_order_acquire);
 
 	if (state_of(again) != STATE_SHARED)
 		return state_get(again);
 	if ((word ^ again) & (STATE_MASK | GEN_MASK))
-		return MSLOT_BUSY; /* recycled and claimed meanwhile */
-	return carried == type ? MSLOT_OK : MSLOT_WRONG_TYPE;
+		return MSLOT_BUSY;					 /* recycled and claimed meanwhile */
+	return carried == (uintptr_t)type ? MSLOT_OK : MSLOT_WRONG_TYPE; /* a deferred type is never plain */
 }
 
 /* True if the frame is to be given back to whoever finds free frames. */

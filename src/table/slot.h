@@ -17,11 +17,18 @@
  */
 struct slot {
 	_Alignas(MSLOT_SLOT_BYTES) unsigned char meta[MSLOT_META_MAX];
-	_Atomic uint64_t state;			 /* the only truth about the frame */
-	_Atomic(const struct mslot_type *) type; /* written while busy or unique */
-	struct slot *link;			 /* belongs to whoever owns the slot exclusively */
+	_Atomic uint64_t state; /* the only truth about the frame */
+	_Atomic uintptr_t type; /* its address, plus PLAIN; written while busy or unique */
+	struct slot *link;	/* belongs to whoever owns the slot exclusively */
 };
 
+/*
+ * Beside the type's address: the last put has nothing to do but to recycle, since the type is immediate, has no
+ * on_drop, and nobody waits for free frames of the region. Found at the claim, where the type is at hand.
+ */
+#define TYPE_PLAIN ((uintptr_t)1)
+
+_Static_assert(_Alignof(struct mslot_type) > TYPE_PLAIN, "a type's address leaves the bit free");
 _Static_assert(sizeof(struct slot) == MSLOT_SLOT_BYTES, "a slot is one cache line");
 _Static_assert(offsetof(struct slot, meta) == 0, "metadata comes first");
 
@@ -34,11 +41,12 @@ struct slot_verdict {
 
 uint64_t slot_peek_state(const struct slot *slot);
 const struct mslot_type *slot_type(const struct slot *slot);
+bool slot_is_plain(const struct slot *slot);
 
-bool slot_try_claim(struct slot *slot, uint64_t word, uint64_t *claimed);
+bool slot_try_claim(struct slot *slot, uint64_t word);
 enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed);
 void slot_unclaim(struct slot *slot);
-void slot_set_type(struct slot *slot, const struct mslot_type *type);
+void slot_set_type(struct slot *slot, const struct mslot_type *type, bool is_plain);
 void slot_publish(struct slot *slot, uint64_t claimed);
 void slot_publish_unique(struct slot *slot, uint64_t claimed);
 
