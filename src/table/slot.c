@@ -29,6 +29,34 @@ bool slot_is_plain(const struct slot *slot)
 	return atomic_load_explicit(&slot->type, memory_order_relaxed) & TYPE_PLAIN;
 }
 
+/* Swaps by the edge that they are an end of. Each fails where somebody came, went, or failed to get meanwhile; *word is
+ * then what it says now. */
+
+/* Every earlier holder's accesses are over. */
+static inline bool swap_acquire_last_put(struct slot *slot, uint64_t *word, uint64_t next)
+{
+	/* [acquire:last-put] their puts are releases, or lead to this one by the release sequence.
+	 * [relaxed] on failure nothing is read by it. */
+	return LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, word, next, memory_order_acquire,
+							      memory_order_relaxed));
+}
+
+/* Our accesses are over before the last holder's reclaim. */
+static inline bool swap_release_last_put(struct slot *slot, uint64_t *word, uint64_t next)
+{
+	/* [release:last-put] the other end of the above. [relaxed] on failure nothing is read by it. */
+	return LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, word, next, memory_order_release,
+							      memory_order_relaxed));
+}
+
+/* What the one who forgot wrote is visible. */
+static inline bool swap_acquire_forget(struct slot *slot, uint64_t *word, uint64_t next)
+{
+	/* [acquire:forget] forgetting releases. [relaxed] on failure nothing is read by it. */
+	return LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, word, next, memory_order_acquire,
+							      memory_order_relaxed));
+}
+
 /* ---- unused -> busy -> shared or unique ---- */
 
 /*
@@ -47,17 +75,12 @@ bool slot_try_claim(struct slot *slot, uint64_t word)
 
 enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed)
 {
-	uint64_t word = slot_peek_state(slot);
-
 	for (;;) {
+		uint64_t word = slot_peek_state(slot);
 		enum mslot_err err = state_claim(word, claimed);
-		if (UNLIKELY(err))
+
+		if (err || slot_try_claim(slot, word))
 			return err;
-		/* [acquire:recycle] what the last holder did to metadata and payload is over before we write. */
-		if (LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, &word, *claimed, memory_order_acquire,
-								   /* [relaxed] a failed getter moved it, or we lost. */
-								   memory_order_relaxed)))
-			return MSLOT_OK;
 	}
 }
 
@@ -103,14 +126,11 @@ bool slot_get(struct slot *slot, bool *has_added, uint64_t *seen)
 	return LIKELY(state_is_gettable(*seen));
 }
 
-/* The word says shared and dead, and whoever swaps it to retired is the last. */
+/* The word says shared and dead, and whoever swaps it to retired is the last. The generation in `dead` keeps us from
+ * retiring a later incarnation whose count is zero as well. */
 static bool retire_dead(struct slot *slot, uint64_t dead)
 {
-	/* [acquire:last-put] every earlier holder's accesses are over. The generation in `dead` keeps us from
-	 * retiring a later incarnation whose count is zero as well. */
-	return atomic_compare_exchange_strong_explicit(&slot->state, &dead, state_retire(dead), memory_order_acquire,
-						       /* [relaxed] resurrected, or retired by another. */
-						       memory_order_relaxed);
+	return swap_acquire_last_put(slot, &dead, state_retire(dead));
 }
 
 /* What follows an add that did not simply leave others behind. */
@@ -135,28 +155,16 @@ static NOINLINE struct slot_verdict put_settle(struct slot *slot, uint64_t old)
  */
 static NOINLINE struct slot_verdict put_last_live(struct slot *slot, uint64_t old)
 {
-	for (;;) {
-		bool is_sole = state_is_sole(old), done;
-
-		if (state_put_fault(old))
-			return (struct slot_verdict){state_put_fault(old), false, old};
-		if (state_live(old) > 1)
-			break;
-		if (is_sole)
-			/* [acquire:last-put] every earlier holder's accesses are over. */
-			done = atomic_compare_exchange_strong_explicit(&slot->state, &old, state_retire(old),
-								       memory_order_acquire,
-								       /* [relaxed] somebody came. */
-								       memory_order_relaxed);
-		else
-			/* [release:last-put] our accesses are over before the last holder's reclaim. */
-			done = atomic_compare_exchange_strong_explicit(&slot->state, &old, old - LIVE_ONE,
-								       memory_order_release,
-								       /* [relaxed] somebody came or went. */
-								       memory_order_relaxed);
-		if (done)
-			return (struct slot_verdict){MSLOT_FAULT_NONE, is_sole, old};
+	while (!state_put_fault(old) && state_live(old) == 1) {
+		if (state_is_sole(old)) {
+			if (swap_acquire_last_put(slot, &old, state_retire(old)))
+				return (struct slot_verdict){MSLOT_FAULT_NONE, true, old};
+		} else if (swap_release_last_put(slot, &old, old - LIVE_ONE)) {
+			return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
+		}
 	}
+	if (state_put_fault(old))
+		return (struct slot_verdict){state_put_fault(old), false, old};
 	/* [release:last-put] our accesses are over before the last holder's reclaim. */
 	return put_settle(slot, atomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_release));
 }
@@ -166,11 +174,7 @@ struct slot_verdict slot_put(struct slot *slot)
 	uint64_t old = slot_peek_state(slot);
 
 	if (state_is_sole(old)) {
-		/* [acquire:last-put] every earlier holder's accesses are over. */
-		if (LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, &old, state_retire(old),
-								   memory_order_acquire,
-								   /* [relaxed] somebody came. */
-								   memory_order_relaxed)))
+		if (swap_acquire_last_put(slot, &old, state_retire(old)))
 			return (struct slot_verdict){MSLOT_FAULT_NONE, true, old};
 	} else if (LIKELY(state_has_others(old))) {
 		/* [release:last-put] our accesses are over before the last holder's reclaim. */
@@ -219,10 +223,7 @@ static NOINLINE struct slot_verdict forget_settle(struct slot *slot, uint64_t de
 		next = word - delta;
 		if (state_is_dead(next))
 			next = state_retire(next);
-		/* [acquire:last-put] in case it was the last. */
-	} while (!atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_acquire,
-							  /* [relaxed] tried again with what it says now. */
-							  memory_order_relaxed));
+	} while (!swap_acquire_last_put(slot, &word, next));
 	verdict.is_last = state_of(next) == STATE_RETIRED;
 	return verdict;
 }
@@ -250,19 +251,15 @@ struct slot_verdict slot_clone_into_raw(struct slot *slot)
 	return forget(slot, RAW_ONE);
 }
 
-static NOINLINE enum mslot_err from_raw_slow(struct slot *slot)
+static NOINLINE enum mslot_err from_raw_slow(struct slot *slot, uint64_t word)
 {
-	uint64_t word = slot_peek_state(slot), next;
+	uint64_t next;
 
 	for (;;) {
 		enum mslot_err err = state_from_raw(word, &next);
-		if (err)
+
+		if (err || swap_acquire_forget(slot, &word, next))
 			return err;
-		/* [acquire:forget] what the one who forgot wrote is visible. */
-		if (atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_acquire,
-							    /* [relaxed] somebody came or went. */
-							    memory_order_relaxed))
-			return MSLOT_OK;
 	}
 }
 
@@ -270,38 +267,22 @@ enum mslot_err slot_from_raw(struct slot *slot)
 {
 	uint64_t word = slot_peek_state(slot);
 
-	/* [acquire:forget] what the one who forgot wrote is visible. */
-	if (LIKELY(state_has_raw(word, 1) &&
-		   atomic_compare_exchange_strong_explicit(&slot->state, &word, word + LIVE_ONE - RAW_ONE,
-							   memory_order_acquire,
-							   /* [relaxed] somebody came or went. */
-							   memory_order_relaxed)))
+	if (LIKELY(state_has_raw(word, 1)) && swap_acquire_forget(slot, &word, word + LIVE_ONE - RAW_ONE))
 		return MSLOT_OK;
-	return from_raw_slow(slot);
+	return from_raw_slow(slot, word);
 }
 
-static NOINLINE enum mslot_err drop_raw_slow(struct slot *slot, bool *is_last)
+static NOINLINE enum mslot_err drop_raw_slow(struct slot *slot, uint64_t word, bool *is_last)
 {
-	uint64_t word = slot_peek_state(slot), next;
+	uint64_t next;
 
 	for (;;) {
 		enum mslot_err err = state_drop_raw(word, &next);
-		bool done;
 
 		if (err)
 			return err;
 		*is_last = state_of(next) == STATE_RETIRED;
-		if (*is_last)
-			/* [acquire:last-put] every earlier holder's accesses are over. */
-			done = atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_acquire,
-								       /* [relaxed] somebody came or went. */
-								       memory_order_relaxed);
-		else
-			/* [release:last-put] our accesses are over before the last holder's reclaim. */
-			done = atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_release,
-								       /* [relaxed] somebody came or went. */
-								       memory_order_relaxed);
-		if (done)
+		if (*is_last ? swap_acquire_last_put(slot, &word, next) : swap_release_last_put(slot, &word, next))
 			return MSLOT_OK;
 	}
 }
@@ -310,30 +291,25 @@ enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last)
 {
 	uint64_t word = slot_peek_state(slot);
 
-	/* [release:last-put] our accesses are over before the last holder's reclaim. */
-	if (LIKELY(state_has_raw(word, 1) && word / LIVE_ONE != 0 &&
-		   atomic_compare_exchange_strong_explicit(&slot->state, &word, word - RAW_ONE, memory_order_release,
-							   /* [relaxed] somebody came or went. */
-							   memory_order_relaxed)))
+	*is_last = false;
+	if (LIKELY(state_has_raw(word, 1) && word / LIVE_ONE != 0) &&
+	    swap_release_last_put(slot, &word, word - RAW_ONE))
 		return MSLOT_OK;
-	return drop_raw_slow(slot, is_last);
+	return drop_raw_slow(slot, word, is_last);
 }
 
 /* ---- unique ---- */
 
+/* All that earlier holders did, their reads too, is over before the owner writes. */
 enum mslot_err slot_try_unique(struct slot *slot, bool seen_by_readers)
 {
 	uint64_t word = slot_peek_state(slot), next;
 
 	for (;;) {
 		enum mslot_err err = state_try_unique(word, seen_by_readers, &next);
-		if (err)
+
+		if (err || swap_acquire_last_put(slot, &word, next))
 			return err;
-		/* [acquire:last-put] earlier holders' reads are over before the owner writes. */
-		if (atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_acquire,
-							    /* [relaxed] somebody came. */
-							    memory_order_relaxed))
-			return MSLOT_OK;
 	}
 }
 
@@ -381,13 +357,9 @@ enum mslot_err slot_unique_from_raw(struct slot *slot)
 
 	for (;;) {
 		enum mslot_err err = state_unique_from_raw(word, &next);
-		if (err)
+
+		if (err || swap_acquire_forget(slot, &word, next))
 			return err;
-		/* [acquire:forget] what the one who forgot wrote is visible. */
-		if (atomic_compare_exchange_strong_explicit(&slot->state, &word, next, memory_order_acquire,
-							    /* [relaxed] a failing get moved it. */
-							    memory_order_relaxed))
-			return MSLOT_OK;
 	}
 }
 
