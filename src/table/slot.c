@@ -117,7 +117,8 @@ bool slot_get(struct slot *slot, bool *has_added, uint64_t *seen)
 {
 	*has_added = false;
 	*seen = slot_peek_state(slot);
-	if (UNLIKELY(!state_is_gettable(*seen)))
+	/* Below zero, while an over-drop is in flight, is acceptable too: the add below decides. */
+	if (UNLIKELY(!state_is_gettable(*seen) && state_get(*seen)))
 		return false;
 	/* [acquire:publish] the metadata is visible. One add, never taken back where the frame is not shared: the
 	 * next store to the word discards it. */
