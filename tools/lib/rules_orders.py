@@ -23,20 +23,20 @@ def statement_start(code, offset):
 
 
 def atomics(path, text):
-    """Each order of each atomic call: (offset, memory order, comment that should carry its tag).
+    """Each order of each atomic call: (offset, memory order, its tag or None).
 
-    The first order's comment is above the call or its statement; those of further orders are above them in the call.
+    Tags stand, one for each order, in the comment above the call or its statement. A later order's may also stand
+    directly above it inside the call.
     """
     code = blank_comments(text)
     for call in ATOMIC.finditer(code):
         end = call_end(code, call.end() - 1)
-        orders = list(re.finditer(r"\bmemory_order_(\w+)", code[call.start():end]))
-        for i, order in enumerate(orders):
-            offset = call.start() + (order.start() if i else 0)
-            comment = comment_above(text, offset)
-            if i == 0 and not TAG.search(comment):
-                comment = comment_above(text, statement_start(code, offset))
-            yield offset, order.group(1), comment
+        tags = (list(TAG.finditer(comment_above(text, call.start()))) or
+                list(TAG.finditer(comment_above(text, statement_start(code, call.start())))))
+        for i, order in enumerate(re.finditer(r"\bmemory_order_(\w+)", code[call.start():end])):
+            offset = call.start() + order.start()
+            inside = TAG.search(comment_above(text[call.start():], order.start())) if i else None
+            yield offset, order.group(1), inside or (tags[i] if i < len(tags) else None)
 
 
 @rule("atomics are _explicit", "src/table/slot.c", "atomic_load_explicit(&slot->type, memory_order_relaxed)",
@@ -64,15 +64,14 @@ def orders_allowed(tree):
 def tagged(tree):
     found = []
     for path, text in library(tree).items():
-        for offset, order, comment in atomics(path, text):
-            tag = TAG.search(comment)
+        for offset, order, tag in atomics(path, text):
             if not tag:
                 found.append(at(path, text, offset, f"memory_order_{order} without a tag directly above"))
             elif tag.group(1) != order:
                 found.append(at(path, text, offset, f"memory_order_{order} under the tag {tag.group()}"))
             elif (order == "relaxed") != (tag.group(2) is None):
                 found.append(at(path, text, offset, f"{tag.group()}: an edge is named unless relaxed"))
-            elif not re.search(r"\]\s*\w", comment):
+            elif not re.match(r"\s*(?:\*\s*)?\w", tag.string[tag.end():]):
                 found.append(at(path, text, offset, f"{tag.group()} without a reason"))
     return found
 
