@@ -206,7 +206,8 @@ static enum mslot_err start(void)
 
 	if (started)
 		return MSLOT_OK;
-	if (sem_init(&work, 0, 0) || pthread_attr_init(&attr))
+	/* One cycle of its own: what strangers handed over before now has woken nobody. */
+	if (sem_init(&work, 0, 1) || pthread_attr_init(&attr))
 		return MSLOT_NO_MEMORY;
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	/* Signals are for the program's threads. */

@@ -464,6 +464,12 @@ extern "C" int model_cond_broadcast(void *cond)
 	return 0;
 }
 
+extern "C" int model_sem_init(void *sem, unsigned value)
+{
+	sync_of(sem).value = value;
+	return 0;
+}
+
 extern "C" int model_sem_post(void *sem)
 {
 	sync_object &s = sync_of(sem);

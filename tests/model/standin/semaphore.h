@@ -9,11 +9,12 @@ typedef struct {
 	long unused;
 } sem_t;
 
+int model_sem_init(void *sem, unsigned value);
 int model_sem_post(void *sem);
 int model_sem_wait(void *sem);
 int model_sem_trywait(void *sem);
 
-#define sem_init(sem, shared, value) ((void)(sem), 0)
+#define sem_init(sem, shared, value) model_sem_init(sem, value)
 #define sem_post(sem) model_sem_post(sem)
 #define sem_wait(sem) model_sem_wait(sem)
 #define sem_trywait(sem) model_sem_trywait(sem)

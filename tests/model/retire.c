@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Retire against peek; hand-over of queues between threads and at thread exit. With the shipped reclaim.c, thread.c and
+ * grace_thread.c, and stand-ins for liburcu and pthreads.
+ *
+ * Proves: a peeked frame is not recycled within the reader's section; every retired slot is recycled exactly once,
+ *         whether its thread drains it, pauses, exits, or never was registered, and no wake-up is lost on the way; no
+ *         access to a queue or a link races; after mslot_barrier() on_drop has run.
+ */
+#include "model.h"
+
+static void on_drop(void *meta, uint64_t paddr, void *memory)
+{
+	uint64_t *value = meta;
+
+	(void)paddr, (void)memory;
+	MODEL_CHECK(value[0] == 1);
+	value[0] = 99;
+	model_add(MODEL_ENDED, 1);
+}
+
+static const struct mslot_type type = {.name = "t", .meta_bytes = 8, .on_drop = on_drop};
+static struct mslot_frame *frames[MODEL_FRAMES];
+static const uint64_t one = 1;
+
+static void hold(unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		frames[i] = mslot_frame_claim(model_region, MODEL_PADDR(i), &type, &one, NULL);
+		MODEL_CHECK(frames[i]);
+	}
+}
+
+/* The grace-period thread exists; nobody is registered any more. */
+static void register_and_hold(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	MODEL_CHECK(mslot_thread_unregister() == MSLOT_OK);
+	hold(1);
+}
+
+static void hold_one(void)
+{
+	hold(1);
+}
+
+static void hold_two(void)
+{
+	hold(2);
+}
+
+static void hold_two_handles(void)
+{
+	hold(1);
+	MODEL_CHECK(mslot_frame_clone(frames[0]));
+}
+
+static void drop_0(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	mslot_frame_drop(frames[0]);
+}
+
+static void drop_0_unregistered(void)
+{
+	mslot_frame_drop(frames[0]);
+}
+
+
+static void drop_0_and_1(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	mslot_frame_drop(frames[0]);
+	mslot_frame_drop(frames[1]);
+}
+
+static void drop_0_and_wait(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	mslot_frame_drop(frames[0]);
+	MODEL_CHECK(mslot_barrier(model_region) == MSLOT_OK);
+	MODEL_CHECK(model_count(MODEL_ENDED) == 1);
+	hold(1);
+	mslot_frame_drop(frames[0]);
+}
+
+static void register_only(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+}
+
+static void peek(void)
+{
+	const uint64_t *value;
+
+	mslot_read_lock();
+	value = mslot_peek(model_region, MODEL_PADDR(0), &type, NULL);
+	if (value) {
+		MODEL_CHECK(*value == 1);
+		MODEL_CHECK(*value == 1);
+	}
+	mslot_read_unlock();
+}
+
+static void get_drop(void)
+{
+	struct mslot_frame *got;
+
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	got = mslot_frame_get(model_region, MODEL_PADDR(0), NULL);
+	if (got) {
+		MODEL_CHECK(*(const uint64_t *)mslot_frame_meta(got, &type) == 1);
+		mslot_frame_drop(got);
+	}
+}
+
+/* Each frame can be claimed again, in the generation after `nr` ends. */
+static void all_recycled(int nr)
+{
+	MODEL_CHECK(model_count(MODEL_FAULTS) == 0 && model_count(MODEL_ENDED) == nr);
+	for (unsigned i = 0; i < MODEL_FRAMES; i++)
+		MODEL_CHECK(mslot_frame_claim(model_region, MODEL_PADDR(i), &type, &one, NULL));
+}
+
+static void one_recycled(void)
+{
+	all_recycled(1);
+}
+
+static void two_recycled(void)
+{
+	all_recycled(2);
+}
+
+const struct model models[] = {
+	{"retire/stranger-before-anybody", 3, hold_one, one_recycled, {drop_0_unregistered, register_only, model_daemon}},
+	{"retire/peek-stranger", 2, register_and_hold, one_recycled, {drop_0_unregistered, peek, model_daemon}},
+	{"retire/drop-and-exit", 3, hold_one, one_recycled, {drop_0, model_daemon}},
+	{"retire/peek-registered", 2, hold_one, one_recycled, {drop_0, peek, model_daemon}},
+	{"retire/two-and-exit", 3, hold_two, two_recycled, {drop_0_and_1, model_daemon}},
+	{"retire/barrier", 2, hold_one, two_recycled, {drop_0_and_wait, model_daemon}},
+	{"retire/two-put", 2, hold_two_handles, one_recycled, {drop_0, drop_0_unregistered, model_daemon}},
+	{"retire/resurrect", 2, hold_one, one_recycled, {drop_0, get_drop, model_daemon}},
+	{0},
+};
