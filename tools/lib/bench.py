@@ -25,9 +25,10 @@ REPORT = os.path.join(ROOT, "build", "report")
 BENCH = os.path.join(BUILD, "bench", "metaslot-bench")
 REPLAY = os.path.join(BUILD, "bench", "metaslot-replay")
 
-# Seconds for the race and for the replays, and the fewest and most repetitions.
-FULL = {"race": 300, "replay": 120, "least": 5, "most": 9, "threads": (1, 2, 4, 8)}
-QUICK = {"race": 22, "replay": 8, "least": 1, "most": 3, "threads": (1, 2)}
+# Seconds for the race and for the replays, the fewest and most repetitions, and how often a replay goes through its
+# trace (0: for half a second).
+FULL = {"race": 300, "replay": 120, "least": 5, "most": 9, "threads": (1, 2, 4, 8), "rounds": 0}
+QUICK = {"race": 22, "replay": 8, "least": 1, "most": 3, "threads": (1, 2), "rounds": 3}
 
 
 def arguments():
@@ -84,7 +85,7 @@ def measure(options, plan):
     if traces:
         threads = [count for count in plan["threads"] if count > 1] or [1]
         samples.update(race.replays(REPLAY, traces, race.replay_impls(REPLAY), threads[:1] if options.quick else threads,
-                                    plan["least"], raw, progress, plan["race"], plan["replay"]))
+                                    plan["rounds"], plan["least"], raw, progress, plan["race"], plan["replay"]))
     progress.clear()
     return samples, sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(raw, "*.json")))
 

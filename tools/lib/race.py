@@ -86,11 +86,11 @@ def benchmarks(binary, names, least, most, budget, raw_folder, progress, start_a
 
 def replay_impls(binary):
     """The impls that --help lists, one a line."""
-    words = re.findall(r"^\s+((?:mslot|global-\w+|slot-\w+)[\w-]*)\s*$", execute([binary, "--help"]), re.M)
-    return list(dict.fromkeys(words))
+    listed = re.search(r"--impl\b.*\n((?: +[\w-]+\n)+)", execute([binary, "--help"]))
+    return listed.group(1).split() if listed else []
 
 
-def replays(binary, traces, impls, threads, repetitions, raw_folder, progress, start_at, budget):
+def replays(binary, traces, impls, threads, rounds, repetitions, raw_folder, progress, start_at, budget):
     samples, done = Samples(), 0
     runs = [(i, trace, count, impl) for i in range(repetitions) for trace in traces for count in threads
             for impl in impls]
@@ -99,7 +99,7 @@ def replays(binary, traces, impls, threads, repetitions, raw_folder, progress, s
         progress.at(start_at + budget * done / len(runs), f"{i + 1}/{repetitions} replay {name} {impl}")
         raw = os.path.join(raw_folder, f"replay-{name}-{count}-{impl}-{i + 1}.json")
         execute([binary, "--impl", impl, "--threads", str(count), "--mode", "address", "--reclaim", "immediate",
-                 "--json", raw, trace])
+                 "--rounds", str(rounds), "--json", raw, trace])
         with open(raw) as file:
             result = json.load(file)
         latency = result.get("latency_ns") or {}
