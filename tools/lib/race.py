@@ -86,7 +86,7 @@ def benchmarks(binary, names, least, most, budget, raw_folder, progress, start_a
 
 def replay_impls(binary):
     """The impls that --help lists, one a line."""
-    listed = re.search(r"--impl\b.*\n((?: +[\w-]+\n)+)", execute([binary, "--help"]))
+    listed = re.search(r"--impl\b.*\n((?: +[a-z][\w-]*\n)+)", execute([binary, "--help"]))
     return listed.group(1).split() if listed else []
 
 
