@@ -199,13 +199,13 @@ static inline void abort_end(pid_t child, int out[2], const char *call)
 		assert_string_equal(caught.last.call, fault_call);                                                     \
 		assert_non_null(caught.last.what);                                                                     \
 		picture_compare(&before, __FILE__, __LINE__);                                                          \
-		int out[2];                                                                                            \
-		pid_t child = abort_begin(out);                                                                        \
+		int printed[2];                                                                                        \
+		pid_t child = abort_begin(printed);                                                                    \
 		if (child == 0) {                                                                                      \
 			statement;                                                                                     \
 			_exit(0);                                                                                      \
 		}                                                                                                      \
-		abort_end(child, out, fault_call);                                                                     \
+		abort_end(child, printed, fault_call);                                                                 \
 	} while (0)
 
 /* A handle that the compiler does not recognize as given up. */
