@@ -21,6 +21,10 @@ static const struct mslot_type type_a = {.name = "a", .meta_bytes = 16, .on_drop
 static const struct mslot_type type_b = {.name = "b", .meta_bytes = 16, .on_drop = on_drop};
 static const uint64_t meta_a[2] = {1, 1}, meta_b[2] = {2, 2};
 
+/* Its frames are reused at once; nobody may peek at them, but somebody may peek at the next incarnation. */
+static const struct mslot_type type_immediate = {
+	.name = "i", .meta_bytes = 16, .on_drop = on_drop, .flags = MSLOT_TYPE_IMMEDIATE};
+
 static struct mslot_frame *frame;
 static struct mslot_unique *unique;
 
@@ -34,6 +38,18 @@ static void hold(void)
 {
 	frame = mslot_frame_claim(model_region, MODEL_PADDR(0), &type_a, meta_a, NULL);
 	MODEL_CHECK(frame);
+}
+
+static void hold_immediate(void)
+{
+	frame = mslot_frame_claim(model_region, MODEL_PADDR(0), &type_immediate, meta_a, NULL);
+	MODEL_CHECK(frame);
+}
+
+static void drop_and_claim_deferred(void)
+{
+	mslot_frame_drop(frame);
+	MODEL_CHECK(mslot_frame_claim(model_region, MODEL_PADDR(0), &type_b, meta_b, NULL));
 }
 
 static void claim(void)
@@ -63,6 +79,19 @@ static void become_owner_repurpose_and_share(void)
 	unique = mslot_frame_try_unique(frame, NULL);
 	if (unique)
 		repurpose_and_share();
+}
+
+/* Nobody could peek while it was of the immediate type, so the owner may write at once. */
+static void become_owner_repurpose_write_and_share(void)
+{
+	static const uint64_t zeros[2];
+	uint64_t *value;
+
+	unique = mslot_frame_try_unique(frame, NULL);
+	MODEL_CHECK(unique && mslot_unique_repurpose(unique, &type_b, zeros) == MSLOT_OK);
+	value = mslot_unique_meta(unique, &type_b);
+	value[0] = value[1] = 2;
+	MODEL_CHECK(mslot_unique_share(unique));
 }
 
 static void check_meta(const uint64_t *value, uint64_t expected)
@@ -118,5 +147,7 @@ const struct model models[] = {
 	{"share/repurpose-get-peek", 3, own, no_fault, {repurpose_and_share, get, peek}},
 	{"share/reader-of-before", 3, hold, no_fault, {become_owner_repurpose_and_share, peek_a, model_daemon}},
 	{"share/repurpose-peek", 3, hold, no_fault, {become_owner_repurpose_and_share, peek, model_daemon}},
+	{"share/immediate-then-deferred", 4, hold_immediate, no_fault, {drop_and_claim_deferred, peek}},
+	{"share/immediate-repurposed", 4, hold_immediate, no_fault, {become_owner_repurpose_write_and_share, peek}},
 	{0},
 };
