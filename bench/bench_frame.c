@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Frames: claim and drop, get and drop, forget and restore, map and unmap.
+ *
+ * own: each thread turns over slots of its own, as many as the limits have lines. hot: all share one frame, in windows
+ * of time. Every impl is called through the same pointers, loaded before the loop.
+ */
+#include "bench.h"
+
+#include <sched.h>
+
+/* Runs `operation` on own frames in batches; `paddr` is the frame's address. */
+#define OWN_LOOP(operation)                                                                                            \
+	for (uint64_t base = OWN_FRAME(gbench_thread(run)); gbench_batch(run, BATCH);)                                 \
+		for (unsigned i = 0; i < BATCH; i++) {                                                                 \
+			uint64_t paddr = base + FRAME(i % OWN_SLOTS);                                                  \
+			operation;                                                                                     \
+		}
+
+/* Runs `operation` on the one frame in windows of time. */
+#define HOT_LOOP(operation)                                                                                            \
+	while (gbench_window(run))                                                                                     \
+		do                                                                                                     \
+			for (unsigned i = 0; i < GBENCH_CHUNK; i++) {                                                  \
+				operation;                                                                             \
+			}                                                                                              \
+	while (gbench_window_open(run))
+
+/* A frame of its own held for each of the thread's slots. */
+static void hold_own(struct gbench_run *run, const struct race *race, struct mslot_frame **frames)
+{
+	for (unsigned i = 0; i < OWN_SLOTS; i++)
+		frames[i] = race->impl->frame_claim(race->region, OWN_FRAME(gbench_thread(run)) + FRAME(i),
+						    &bench_immediate, bench_meta, NULL);
+}
+
+static void drop_own(const struct race *race, struct mslot_frame **frames)
+{
+	for (unsigned i = 0; i < OWN_SLOTS; i++)
+		race->impl->frame_drop(frames[i]);
+}
+
+#define BODY(name)                                                                                                     \
+	static void name(struct gbench_run *run, void *ctx)                                                            \
+	{                                                                                                              \
+		const struct race *race = ctx;                                                                         \
+		struct mslot_region *region = race->region;                                                            \
+		const struct impl *impl = race->impl;                                                                  \
+		bench_thread_begin(run);                                                                               \
+		name##_run(run, race, region, impl);                                                                   \
+		bench_thread_end();                                                                                    \
+	}
+#define RUN_ARGS struct gbench_run *run, const struct race *race, struct mslot_region *region, const struct impl *impl
+
+static void claim_drop_own_run(RUN_ARGS)
+{
+	__typeof__(impl->frame_claim) claim = impl->frame_claim;
+	__typeof__(impl->frame_drop) drop = impl->frame_drop;
+
+	(void)race;
+	OWN_LOOP(drop(claim(region, paddr, &bench_immediate, bench_meta, NULL)));
+}
+BODY(claim_drop_own)
+
+/*
+ * Deferred: a thread turns over SPREAD_FRAMES, so that each comes back from its grace period before it is wanted again.
+ * One that has not is refused, waited for, and counted as `refused`, not as an item.
+ */
+static void claim_drop_rcu_own_run(RUN_ARGS)
+{
+	__typeof__(impl->frame_claim) claim = impl->frame_claim;
+	__typeof__(impl->frame_drop) drop = impl->frame_drop;
+	uint64_t base = SPREAD_FRAME(gbench_thread(run)), refused = 0;
+	static _Thread_local unsigned at;
+
+	(void)race;
+	while (gbench_batch(run, BATCH)) {
+		for (unsigned i = 0; i < BATCH; i++) {
+			uint64_t paddr = base + FRAME(at++ % SPREAD_FRAMES);
+			struct mslot_frame *frame;
+
+			while (!(frame = claim(region, paddr, &bench_deferred, bench_meta, NULL))) {
+				refused++;
+				mslot_quiescent_state();
+				sched_yield();
+			}
+			drop(frame);
+		}
+		mslot_quiescent_state();
+	}
+	gbench_count(run, "refused", (double)refused, false);
+}
+BODY(claim_drop_rcu_own)
+
+static void get_drop_own_run(RUN_ARGS)
+{
+	__typeof__(impl->frame_get) get = impl->frame_get;
+	__typeof__(impl->frame_drop) drop = impl->frame_drop;
+	struct mslot_frame *frames[OWN_SLOTS];
+
+	hold_own(run, race, frames);
+	OWN_LOOP(drop(get(region, paddr, NULL)));
+	drop_own(race, frames);
+}
+BODY(get_drop_own)
+
+static void get_drop_hot_run(RUN_ARGS)
+{
+	__typeof__(impl->frame_get) get = impl->frame_get;
+	__typeof__(impl->frame_drop) drop = impl->frame_drop;
+
+	(void)race;
+	HOT_LOOP(drop(get(region, HOT_FRAME, NULL)));
+}
+BODY(get_drop_hot)
+
+static void raw_own_run(RUN_ARGS)
+{
+	__typeof__(impl->frame_into_raw) into_raw = impl->frame_into_raw;
+	__typeof__(impl->frame_from_raw) from_raw = impl->frame_from_raw;
+	struct mslot_frame *frames[OWN_SLOTS];
+
+	hold_own(run, race, frames);
+	while (gbench_batch(run, BATCH))
+		for (unsigned i = 0; i < BATCH; i++)
+			frames[i % OWN_SLOTS] = from_raw(region, into_raw(frames[i % OWN_SLOTS]), NULL);
+	drop_own(race, frames);
+}
+BODY(raw_own)
+
+static void raw_hot_run(RUN_ARGS)
+{
+	__typeof__(impl->frame_into_raw) into_raw = impl->frame_into_raw;
+	__typeof__(impl->frame_from_raw) from_raw = impl->frame_from_raw;
+	struct mslot_frame *frame = impl->frame_get(region, HOT_FRAME, NULL);
+
+	(void)race;
+	HOT_LOOP(frame = from_raw(region, into_raw(frame), NULL));
+	impl->frame_drop(frame);
+}
+BODY(raw_hot)
+
+static void map_own_run(RUN_ARGS)
+{
+	__typeof__(impl->frame_clone_into_raw) map = impl->frame_clone_into_raw;
+	__typeof__(impl->frame_drop_raw) unmap = impl->frame_drop_raw;
+	struct mslot_frame *frames[OWN_SLOTS];
+
+	hold_own(run, race, frames);
+	while (gbench_batch(run, BATCH))
+		for (unsigned i = 0; i < BATCH; i++)
+			unmap(region, map(frames[i % OWN_SLOTS]));
+	drop_own(race, frames);
+}
+BODY(map_own)
+
+static void map_hot_run(RUN_ARGS)
+{
+	__typeof__(impl->frame_clone_into_raw) map = impl->frame_clone_into_raw;
+	__typeof__(impl->frame_drop_raw) unmap = impl->frame_drop_raw;
+	struct mslot_frame *frame = impl->frame_get(region, HOT_FRAME, NULL);
+
+	(void)race;
+	HOT_LOOP(unmap(region, map(frame)));
+	impl->frame_drop(frame);
+}
+BODY(map_hot)
+
+void bench_frames(void)
+{
+	for (unsigned i = 0; race_of(i); i++) {
+		const struct race *race = race_of(i);
+		const char *name = race->impl->name;
+
+		bench_register("frame", "claim_drop", "own", name, bench_threads, claim_drop_own, race);
+		if (race->impl->can_defer)
+			bench_register("frame", "claim_drop_rcu", "own", name, bench_threads, claim_drop_rcu_own, race);
+		bench_register("frame", "get_drop", "own", name, bench_threads, get_drop_own, race);
+		bench_register("frame", "get_drop", "hot", name, bench_threads, get_drop_hot, race);
+		bench_register("frame", "raw", "own", name, bench_threads, raw_own, race);
+		bench_register("frame", "raw", "hot", name, bench_threads, raw_hot, race);
+		bench_register("frame", "map", "own", name, bench_threads, map_own, race);
+		bench_register("frame", "map", "hot", name, bench_threads, map_hot, race);
+	}
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Peek: look at a frame's metadata, each time in a section of its own. Under qsbr a thread reports quiescence once a
+ * batch. And the latency of get and drop, one by one, where more threads run than there are cpus.
+ */
+#include "bench.h"
+#include "samples.h"
+
+#include <time.h>
+
+static inline void peek_once(const struct impl *impl, struct mslot_region *region, uint64_t paddr)
+{
+	const uint64_t *meta;
+
+	impl->read_lock();
+	meta = impl->peek(region, paddr, &bench_deferred, NULL);
+	bench_keep((void *)(uintptr_t)meta[0]);
+	impl->read_unlock();
+}
+
+static void peek_own(struct gbench_run *run, void *ctx)
+{
+	const struct race *race = ctx;
+	struct impl impl = *race->impl;
+	uint64_t base = OWN_FRAME(gbench_thread(run));
+	struct mslot_frame *frames[OWN_SLOTS];
+
+	bench_thread_begin(run);
+	for (unsigned i = 0; i < OWN_SLOTS; i++)
+		while (!(frames[i] =
+				 impl.frame_claim(race->region, base + FRAME(i), &bench_deferred, bench_meta, NULL)))
+			mslot_quiescent_state(); /* from its last grace period */
+	while (gbench_batch(run, BATCH)) {
+		for (unsigned i = 0; i < BATCH; i++)
+			peek_once(&impl, race->region, base + FRAME(i % OWN_SLOTS));
+		mslot_quiescent_state();
+	}
+	for (unsigned i = 0; i < OWN_SLOTS; i++)
+		impl.frame_drop(frames[i]);
+	bench_thread_end();
+	/* The slots are wanted for immediate types next. */
+	impl.barrier(race->region);
+}
+
+static void peek_hot(struct gbench_run *run, void *ctx)
+{
+	const struct race *race = ctx;
+	struct impl impl = *race->impl;
+
+	bench_thread_begin(run);
+	while (gbench_window(run))
+		do {
+			for (unsigned i = 0; i < GBENCH_CHUNK; i++)
+				peek_once(&impl, race->region, HOT_DEFERRED_FRAME);
+			mslot_quiescent_state();
+		} while (gbench_window_open(run));
+	bench_thread_end();
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	return (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
+}
+
+static void get_drop_latency(struct gbench_run *run, void *ctx)
+{
+	const struct race *race = ctx;
+	struct impl impl = *race->impl;
+	struct samples all, sorted;
+
+	if (!samples_init(&all)) {
+		gbench_fail(run, "no memory");
+		return;
+	}
+	bench_thread_begin(run);
+	while (gbench_window(run))
+		do
+			for (unsigned i = 0; i < GBENCH_CHUNK; i++) {
+				uint64_t from = now_ns();
+				impl.frame_drop(impl.frame_get(race->region, HOT_FRAME, NULL));
+				samples_add(&all, now_ns() - from);
+			}
+		while (gbench_window_open(run));
+	if (samples_join(&sorted, &all, sizeof(all), 1)) {
+		gbench_count(run, "p50", (double)samples_percentile(&sorted, 0.5), true);
+		gbench_count(run, "p99", (double)samples_percentile(&sorted, 0.99), true);
+		gbench_count(run, "p999", (double)samples_percentile(&sorted, 0.999), true);
+		gbench_count(run, "max", (double)samples_percentile(&sorted, 1), true);
+		samples_free(&sorted);
+	}
+	samples_free(&all);
+	bench_thread_end();
+}
+
+void bench_peeks(void)
+{
+	for (unsigned i = 0; race_of(i); i++) {
+		bench_register("frame", "peek", "own", race_of(i)->impl->name, bench_threads, peek_own, race_of(i));
+		bench_register("frame", "peek", "hot", race_of(i)->impl->name, bench_threads, peek_hot, race_of(i));
+	}
+}
+
+void bench_latency(void)
+{
+	static const int threads[] = {2, 8, 0};
+
+	for (unsigned i = 0; race_of(i); i++)
+		bench_register("frame", "get_drop_latency", "hot", race_of(i)->impl->name, threads, get_drop_latency,
+			       race_of(i));
+}

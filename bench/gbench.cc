@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+//
+// The only C++ here: C functions on Google Benchmark's calls.
+#include "gbench.h"
+
+#include <benchmark/benchmark.h>
+
+#include <chrono>
+
+struct gbench_run {
+	benchmark::State &state;
+	int64_t items;
+	std::chrono::steady_clock::time_point end;
+};
+
+static constexpr auto window = std::chrono::milliseconds(10);
+
+bool gbench_batch(gbench_run *run, int64_t nr)
+{
+	if (!run->state.KeepRunningBatch(nr))
+		return false;
+	run->items += nr;
+	return true;
+}
+
+bool gbench_window(gbench_run *run)
+{
+	if (!run->state.KeepRunning())
+		return false;
+	run->end = std::chrono::steady_clock::now() + window;
+	return true;
+}
+
+bool gbench_window_open(gbench_run *run)
+{
+	run->items += GBENCH_CHUNK;
+	return std::chrono::steady_clock::now() < run->end;
+}
+
+int gbench_thread(const gbench_run *run)
+{
+	return run->state.thread_index();
+}
+
+int gbench_threads(const gbench_run *run)
+{
+	return run->state.threads();
+}
+
+void gbench_count(gbench_run *run, const char *name, double value, bool is_average)
+{
+	run->state.counters[name] = benchmark::Counter(
+		value, is_average ? benchmark::Counter::kAvgThreads : benchmark::Counter::kDefaults);
+}
+
+void gbench_fail(gbench_run *run, const char *why)
+{
+	run->state.SkipWithError(why);
+}
+
+void gbench_register(const char *name, const int *threads, void (*body)(gbench_run *run, void *ctx), void *ctx)
+{
+	auto *registered = benchmark::RegisterBenchmark(name, [body, ctx](benchmark::State &state) {
+		gbench_run run = {state, 0, {}};
+		body(&run, ctx);
+		state.SetItemsProcessed(run.items);
+	});
+	registered->UseRealTime();
+	for (; *threads; threads++)
+		registered->Threads(*threads);
+}
+
+int gbench_main(int argc, char **argv)
+{
+	benchmark::Initialize(&argc, argv);
+	if (benchmark::ReportUnrecognizedArguments(argc, argv))
+		return 2;
+	benchmark::RunSpecifiedBenchmarks();
+	benchmark::Shutdown();
+	return 0;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * metaslot-replay: replays recorded page traffic of a real kernel on the table, or on a baseline.
+ *
+ * Promises: exit 0 only if every event of every trace was applied and the audit after it was clean; 1 otherwise, with
+ * the trace, line and event; 2 for a wrong command line, and then nothing was run. Needs:    replay_run.c; jansson for
+ * the JSON.
+ */
+#include "replay_run.h"
+
+#include <metaslot/metaslot.h>
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define MAX_THREADS 1024
+
+struct options {
+	struct replay_config config;
+	const char *json;
+	const char *mode;
+	char **traces;
+	int nr_traces;
+};
+
+/* Over all traces. */
+struct totals {
+	uint64_t events, held, cached, nr_waits, wait_ns, nr_broken;
+	double seconds;
+	struct samples *latencies; /* one a trace */
+	bool is_clean;
+};
+
+static void usage(FILE *to)
+{
+	fprintf(to, "usage: metaslot-replay [options] TRACE.gz...\n"
+		    "\n"
+		    "Replays page traces and reports events per second.\n"
+		    "\n"
+		    "  --impl I        what to replay on (default mslot), one of\n");
+	for (size_t i = 0; impl_list()[i]; i++)
+		fprintf(to, "      %s\n", impl_list()[i]->name);
+	fprintf(to,
+		"  --threads N     1 to %d (default: the trace's cpus); each cpus' worth replays a copy of its own\n"
+		"  --mode M        who chooses the frames (default address), one of\n"
+		"      address\n"
+		"  --reclaim R     immediate (default) or deferred: page-cache frames wait for a grace period, and "
+		"are\n"
+		"                  looked up by peek; baselines defer nothing\n"
+		"  --rounds N      replay each trace N times; 0 (default): once to warm up, then for about half a "
+		"second\n"
+		"  --json FILE     write the result there\n"
+		"  --help\n",
+		MAX_THREADS);
+}
+
+static bool parse_unsigned(const char *text, unsigned most, unsigned *out)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || value > most)
+		return false;
+	*out = (unsigned)value;
+	return true;
+}
+
+/* 0, or the exit status plus one. */
+static int parse(int argc, char **argv, struct options *options)
+{
+	enum { IMPL = 1, THREADS, MODE, RECLAIM, ROUNDS, JSON, HELP };
+	static const struct option known[] = {
+		{"impl", required_argument, NULL, IMPL},     {"threads", required_argument, NULL, THREADS},
+		{"mode", required_argument, NULL, MODE},     {"reclaim", required_argument, NULL, RECLAIM},
+		{"rounds", required_argument, NULL, ROUNDS}, {"json", required_argument, NULL, JSON},
+		{"help", no_argument, NULL, HELP},	     {0},
+	};
+	struct replay_config *config = &options->config;
+	const char *reclaim = "immediate";
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		switch (option) {
+		case IMPL:
+			config->impl = impl_find(optarg);
+			if (!config->impl) {
+				fprintf(stderr, "metaslot-replay: no impl %s; --help lists them\n", optarg);
+				return 3;
+			}
+			break;
+		case THREADS:
+			if (!parse_unsigned(optarg, MAX_THREADS, &config->nr_threads) || !config->nr_threads) {
+				fprintf(stderr, "metaslot-replay: --threads %s: not 1 to %d\n", optarg, MAX_THREADS);
+				return 3;
+			}
+			break;
+		case MODE:
+			options->mode = optarg;
+			if (strcmp(optarg, "address")) {
+				fprintf(stderr, "metaslot-replay: no mode %s in this build; --help lists them\n",
+					optarg);
+				return 3;
+			}
+			break;
+		case RECLAIM:
+			reclaim = optarg;
+			config->is_deferred = !strcmp(optarg, "deferred");
+			if (!config->is_deferred && strcmp(optarg, "immediate")) {
+				fprintf(stderr, "metaslot-replay: --reclaim %s: neither immediate nor deferred\n",
+					optarg);
+				return 3;
+			}
+			break;
+		case ROUNDS:
+			if (!parse_unsigned(optarg, 1000000, &config->rounds)) {
+				fprintf(stderr, "metaslot-replay: --rounds %s: not 0 to 1000000\n", optarg);
+				return 3;
+			}
+			break;
+		case JSON:
+			options->json = optarg;
+			break;
+		case HELP:
+			usage(stdout);
+			return 1;
+		default:
+			usage(stderr);
+			return 3;
+		}
+	}
+	if (config->is_deferred && !config->impl->can_defer) {
+		fprintf(stderr, "metaslot-replay: %s defers nothing: --reclaim %s is for mslot\n", config->impl->name,
+			reclaim);
+		return 3;
+	}
+	options->traces = argv + optind;
+	options->nr_traces = argc - optind;
+	if (!options->nr_traces) {
+		fprintf(stderr, "metaslot-replay: no trace\n");
+		usage(stderr);
+		return 3;
+	}
+	return 0;
+}
+
+static void show_progress(double share)
+{
+	static const char bar[] = "########################################";
+	int done = share >= 1 ? 40 : (int)(share * 40);
+
+	fprintf(stderr, "\r[%-40.*s] %3.0f %%", done, bar, share >= 1 ? 100 : share * 100);
+	if (share >= 1)
+		fprintf(stderr, "\r%50s\r", "");
+}
+
+static bool replay_one(struct options *options, const char *path, struct totals *totals, struct samples *latency)
+{
+	struct replay_config config = options->config;
+	struct replay_result result;
+	struct trace trace;
+	char error[512];
+	bool ok;
+
+	if (!trace_read(path, &trace, error, sizeof(error))) {
+		fprintf(stderr, "metaslot-replay: %s\n", error);
+		return false;
+	}
+	if (!config.nr_threads)
+		config.nr_threads = trace.nr_cpus < MAX_THREADS ? trace.nr_cpus : MAX_THREADS;
+	ok = replay_run(&config, &trace, &result);
+	if (ok) {
+		printf("%s: %" PRIu64 " events in %.3f s (%u rounds of %u copies, %u threads): %.2f million a second\n",
+		       trace.name, result.events, result.seconds, result.rounds, result.copies, config.nr_threads,
+		       result.seconds > 0 ? (double)result.events / result.seconds * 1e-6 : 0.0);
+		printf("  left behind, then released: %" PRIu64 " frames, %" PRIu64 " page-cache references\n",
+		       result.held, result.cached);
+		if (config.is_deferred)
+			printf("  waits for a grace period: %" PRIu64 ", %.1f us each\n", result.nr_waits,
+			       result.nr_waits ? (double)result.wait_ns / (double)result.nr_waits * 1e-3 : 0.0);
+	} else {
+		fprintf(stderr, "metaslot-replay: %s\n", result.error);
+	}
+	totals->events += result.events;
+	totals->seconds += result.seconds;
+	totals->held += result.held;
+	totals->cached += result.cached;
+	totals->nr_waits += result.nr_waits;
+	totals->nr_broken += result.nr_broken;
+	totals->wait_ns += result.wait_ns;
+	totals->is_clean = totals->is_clean && result.is_clean;
+	*latency = result.latency;
+	options->config.nr_threads = config.nr_threads;
+	trace_free(&trace);
+	return ok;
+}
+
+static bool write_json(const struct options *options, const struct totals *totals, const struct samples *latency,
+		       bool ok)
+{
+	json_t *traces = json_array(), *root;
+	int failed;
+
+	for (int i = 0; i < options->nr_traces; i++)
+		json_array_append_new(traces, json_string(options->traces[i]));
+	root = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:I, s:f, s:f, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, "
+			 "s:{s:I, s:I}, s:{s:b, s:i}, s:i}",
+			 "schema", "metaslot-replay/1", "impl", options->config.impl->name, "threads",
+			 (int)options->config.nr_threads, "mode", options->mode, "reclaim",
+			 options->config.is_deferred ? "deferred" : "immediate", "flavor", mslot_reclaim_flavor(),
+			 "traces", traces, "events", (json_int_t)totals->events, "seconds", totals->seconds,
+			 "per_second", totals->seconds > 0 ? (double)totals->events / totals->seconds : 0.0,
+			 "latency_ns", "p50", (json_int_t)samples_percentile(latency, 0.5), "p99",
+			 (json_int_t)samples_percentile(latency, 0.99), "p999",
+			 (json_int_t)samples_percentile(latency, 0.999), "max",
+			 (json_int_t)samples_percentile(latency, 1), "waits", "count", (json_int_t)totals->nr_waits,
+			 "ns", (json_int_t)totals->wait_ns, "left", "frames", (json_int_t)totals->held, "references",
+			 (json_int_t)totals->cached, "audit", "clean", (int)(ok && totals->is_clean), "broken",
+			 (int)totals->nr_broken, "seed", 0);
+	failed = !root || json_dump_file(root, options->json, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	json_decref(root);
+	if (failed)
+		fprintf(stderr, "metaslot-replay: %s cannot be written\n", options->json);
+	return !failed;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.config = {.impl = impl_find("mslot"), .min_seconds = 0.5}, .mode = "address"};
+	struct totals totals = {.is_clean = true};
+	struct samples *latencies, latency = {0};
+	bool ok = true;
+	int stop = parse(argc, argv, &options);
+
+	if (stop)
+		return stop - 1;
+	if (isatty(STDERR_FILENO))
+		options.config.progress = show_progress;
+	latencies = calloc((size_t)options.nr_traces, sizeof(*latencies));
+	if (!latencies || mslot_thread_register())
+		return 1;
+	for (int i = 0; ok && i < options.nr_traces; i++)
+		ok = replay_one(&options, options.traces[i], &totals, &latencies[i]);
+	ok = samples_join(&latency, latencies, sizeof(*latencies), (size_t)options.nr_traces) && ok;
+	if (options.json)
+		ok = write_json(&options, &totals, &latency, ok) && ok;
+	for (int i = 0; i < options.nr_traces; i++)
+		samples_free(&latencies[i]);
+	samples_free(&latency);
+	free(latencies);
+	mslot_thread_unregister();
+	return ok ? 0 : 1;
+}

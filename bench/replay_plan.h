@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The plan of a replay: a trace dealt out to threads, with what each step has to wait for.
+ *
+ * A copy of the trace is replayed by `nr_members` threads; the events of cpu c are steps of member c % nr_members, in
+ * file order. A step waits for the last earlier step of another member that touched one of its frames, so events of one
+ * frame keep their order across cpus. Waits that an earlier step of the same member covers are left out.
+ */
+#ifndef BENCH_REPLAY_PLAN_H
+#define BENCH_REPLAY_PLAN_H
+
+#include "trace.h"
+
+struct replay_dep {
+	uint32_t member, step; /* that member must have done this step */
+};
+
+struct replay_step {
+	uint32_t pfn;
+	uint32_t event;	    /* index in the trace */
+	uint32_t first_dep; /* of nr_deps in the plan's deps */
+	uint16_t nr_deps;
+	uint8_t order;
+	uint8_t kind;
+	char op;
+	bool is_awaited; /* another member waits for it: its end must be told */
+};
+
+struct replay_member {
+	struct replay_step *steps;
+	uint32_t nr_steps;
+};
+
+struct replay_plan {
+	const struct trace *trace;
+	unsigned nr_members;
+	struct replay_member *members;
+	struct replay_dep *deps;
+	/* What the trace leaves behind. */
+	uint32_t *held_pfns, *cached_pfns; /* a frame cached n times stands there n times */
+	uint64_t nr_held, nr_cached;
+};
+
+/* False where memory runs out. */
+bool replay_plan_make(const struct trace *trace, unsigned nr_members, struct replay_plan *plan);
+void replay_plan_free(struct replay_plan *plan);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Runs plans on a table: each copy of each trace on frames of its own.
+ */
+#ifndef BENCH_REPLAY_RUN_H
+#define BENCH_REPLAY_RUN_H
+
+#include "impl.h"
+#include "replay_plan.h"
+#include "samples.h"
+
+struct replay_config {
+	const struct impl *impl;
+	bool is_deferred; /* kind c is a deferred type, and G a peek */
+	unsigned nr_threads;
+	unsigned rounds; /* 0: one to warm up, then as many as fill `min_seconds` */
+	double min_seconds;
+	void (*progress)(double share); /* called now and then, or NULL */
+};
+
+struct replay_result {
+	uint64_t events; /* applied in the timed rounds */
+	double seconds;	 /* of these, from the first thread's start to the last one's end */
+	unsigned rounds, copies;
+	uint64_t held, cached;	    /* left behind by each round, then released */
+	uint64_t nr_waits, wait_ns; /* for frames in their grace period */
+	struct samples latency;	    /* ns, of every 64th event, sorted; the caller frees it */
+	bool is_clean;
+	uint64_t nr_broken; /* invariants, where the impl has an audit */
+	char error[256];    /* why a round stopped: trace, line, event; empty if every event was applied */
+};
+
+/* False if something went wrong: result->error says what. */
+bool replay_run(const struct replay_config *config, const struct trace *trace, struct replay_result *result);
+
+#endif
