@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Many retired frames: chains of frames that drop each other are a loop and not recursion, and a region's limit on
+ * what waits for a grace period is kept at the claims, never at the drops.
+ */
+#include "util.h"
+
+#define NR_CHAIN 100000
+/* Of deferred types each link waits for its own grace period. */
+#define NR_CHAIN_DEFERRED 100000
+#define LIMIT 128
+
+static _Atomic uint64_t nr_dropped;
+
+struct link {
+	struct mslot_frame *next;
+};
+
+static void drop_next(void *meta, uint64_t paddr, void *memory)
+{
+	(void)paddr, (void)memory;
+	nr_dropped++;
+	mslot_frame_drop(((struct link *)meta)->next);
+}
+
+static struct mslot_frame *make_chain(struct mslot_region *of, uint64_t nr, const struct mslot_type *type)
+{
+	struct link link = {NULL};
+
+	for (uint64_t i = 0; i < nr; i++)
+		link.next = mslot_frame_claim(of, i * FRAME, type, &link, NULL);
+	return link.next;
+}
+
+/* On a stack that a hundred thousand calls would not fit. */
+static void *drop_on_a_small_stack(void *head)
+{
+	assert_err(mslot_thread_register(), MSLOT_OK);
+	mslot_frame_drop(head);
+	assert_err(mslot_thread_unregister(), MSLOT_OK);
+	return NULL;
+}
+
+static void chain(uint64_t nr, unsigned flags)
+{
+	static struct mslot_type type = {.meta_bytes = sizeof(struct link), .on_drop = drop_next};
+	struct mslot_region *large = mslot_region_create(&(struct mslot_region_config){.nr_frames = nr}, NULL);
+	struct mslot_frame *head;
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	type.flags = flags;
+	head = make_chain(large, nr, &type);
+	assert_non_null(head);
+	nr_dropped = 0;
+	pthread_attr_init(&attr);
+	assert_int_equal(pthread_attr_setstacksize(&attr, 256 * 1024), 0);
+	assert_int_equal(pthread_create(&thread, &attr, drop_on_a_small_stack, head), 0);
+	pthread_attr_destroy(&attr);
+	join(thread);
+	if (flags & MSLOT_TYPE_IMMEDIATE)
+		assert_int_equal(nr_dropped, nr);
+	/* Somebody waits, so the library's thread does not pause between grace periods. */
+	for (uint64_t rounds = 0; nr_dropped < nr && rounds <= nr; rounds++)
+		assert_err(mslot_barrier(large), MSLOT_OK);
+	assert_int_equal(nr_dropped, nr);
+	assert_err(mslot_region_destroy(large), MSLOT_OK);
+}
+
+static void a_long_chain_of_immediate_frames_is_a_loop(void **state)
+{
+	(void)state;
+	chain(NR_CHAIN, MSLOT_TYPE_IMMEDIATE);
+}
+
+static void a_long_chain_of_deferred_frames_is_a_loop(void **state)
+{
+	(void)state;
+	chain(NR_CHAIN_DEFERRED, 0);
+}
+
+/* All elapse at once, and each on_drop retires one more while they are drained. */
+static void a_heap_of_pairs_is_a_loop(void **state)
+{
+	static const struct mslot_type type = {.meta_bytes = sizeof(struct link), .on_drop = drop_next};
+	struct mslot_region *large =
+		mslot_region_create(&(struct mslot_region_config){.nr_frames = 2 * NR_CHAIN}, NULL);
+	(void)state;
+
+	nr_dropped = 0;
+	mslot_read_lock();
+	for (uint64_t i = 0; i < NR_CHAIN; i++) {
+		struct link link = {mslot_frame_claim(large, (2 * i) * FRAME, &type, &(struct link){NULL}, NULL)};
+
+		mslot_frame_drop(mslot_frame_claim(large, (2 * i + 1) * FRAME, &type, &link, NULL));
+	}
+	assert_int_equal(nr_dropped, 0);
+	mslot_read_unlock();
+	assert_err(mslot_barrier(large), MSLOT_OK);
+	assert_true(nr_dropped >= NR_CHAIN);
+	assert_err(mslot_region_destroy(large), MSLOT_OK);
+	assert_int_equal(nr_dropped, 2 * NR_CHAIN);
+}
+
+/* ---- the limit ---- */
+
+static struct mslot_region *limited;
+
+static int limited_setup(void **state)
+{
+	limited = mslot_region_create(&(struct mslot_region_config){.nr_frames = 4096,
+								    .backlog_limit = LIMIT,
+								    .claims_may_wait = *state != NULL},
+				      NULL);
+	return limited ? 0 : -1;
+}
+
+static int limited_teardown(void **state)
+{
+	(void)state;
+	return mslot_region_destroy(limited) == MSLOT_OK ? 0 : -1;
+}
+
+static uint64_t nr_retired(void)
+{
+	struct mslot_audit audit;
+
+	assert_err(mslot_audit(limited, &audit), MSLOT_OK);
+	return audit.by_status[MSLOT_STATUS_RETIRED];
+}
+
+/* Claims and drops until refused; gives how often it was not. */
+static unsigned fill(enum mslot_err *why)
+{
+	unsigned nr = 0;
+
+	*why = MSLOT_OK;
+	for (; nr < 4096; nr++) {
+		struct mslot_frame *frame = mslot_frame_claim(limited, nr * FRAME, &deferred, NULL, why);
+
+		if (!frame)
+			break;
+		mslot_frame_drop(frame);
+	}
+	return nr;
+}
+
+static void at_the_limit_claims_are_refused_until_a_grace_period(void **state)
+{
+	struct mslot_segment segment;
+	enum mslot_err why;
+	unsigned nr;
+	(void)state;
+
+	for (int round = 0; round < 3; round++) {
+		mslot_read_lock();
+		nr = fill(&why);
+		assert_err(why, MSLOT_BUSY);
+		/* A thread may keep a few to itself before it counts them. */
+		assert_in_range(nr, LIMIT, LIMIT + LIMIT / 16);
+		assert_int_equal(nr_retired(), nr);
+		assert_null(mslot_unique_claim(limited, 4095 * FRAME, &deferred, NULL, &why));
+		assert_err(why, MSLOT_BUSY);
+		assert_err(mslot_segment_claim(limited, 4090 * FRAME, 4095 * FRAME, &deferred, NULL, NULL, &segment),
+			   MSLOT_BUSY);
+		/* Immediate types never notice. */
+		for (unsigned i = 0; i < 100; i++)
+			mslot_frame_drop(mslot_frame_claim(limited, (4000 + i % 10) * FRAME, &immediate, NULL, NULL));
+		mslot_read_unlock();
+		assert_err(mslot_barrier(limited), MSLOT_OK);
+		assert_int_equal(nr_retired(), 0);
+	}
+}
+
+static void a_drop_never_waits_and_is_never_refused(void **state)
+{
+	static struct mslot_frame *frames[1024];
+	enum mslot_err why;
+	(void)state;
+
+	for (unsigned i = 0; i < 1024; i++)
+		frames[i] = mslot_frame_claim(limited, i * FRAME, &deferred, NULL, NULL);
+	mslot_read_lock();
+	for (unsigned i = 0; i < 1024; i++)
+		mslot_frame_drop(frames[i]);
+	assert_int_equal(nr_retired(), 1024);
+	assert_null(mslot_frame_claim(limited, 2000 * FRAME, &deferred, NULL, &why));
+	assert_err(why, MSLOT_BUSY);
+	mslot_read_unlock();
+	assert_err(mslot_barrier(limited), MSLOT_OK);
+	mslot_frame_drop(mslot_frame_claim(limited, 2000 * FRAME, &deferred, NULL, &why));
+	assert_err(mslot_barrier(limited), MSLOT_OK);
+}
+
+static void claims_that_may_wait_do(void **state)
+{
+	enum mslot_err why;
+	(void)state;
+
+	assert_int_equal(fill(&why), 4096);
+	assert_err(why, MSLOT_OK);
+	assert_true(nr_retired() <= LIMIT + LIMIT / 16);
+	assert_err(mslot_barrier(limited), MSLOT_OK);
+	if (!strcmp(mslot_reclaim_flavor(), "qsbr"))
+		return; /* has no sections */
+	mslot_read_lock();
+	assert_in_range(fill(&why), LIMIT, LIMIT + LIMIT / 16);
+	assert_err(why, MSLOT_BUSY);
+	mslot_read_unlock();
+}
+
+int main(void)
+{
+	static int may_wait;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_long_chain_of_immediate_frames_is_a_loop),
+		cmocka_unit_test(a_long_chain_of_deferred_frames_is_a_loop),
+		cmocka_unit_test(a_heap_of_pairs_is_a_loop),
+		cmocka_unit_test_setup_teardown(at_the_limit_claims_are_refused_until_a_grace_period, limited_setup,
+						limited_teardown),
+		cmocka_unit_test_setup_teardown(a_drop_never_waits_and_is_never_refused, limited_setup,
+						limited_teardown),
+		cmocka_unit_test_prestate_setup_teardown(claims_that_may_wait_do, limited_setup, limited_teardown,
+							 &may_wait),
+	};
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
