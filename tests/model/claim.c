@@ -18,8 +18,7 @@ static void on_drop(void *meta, uint64_t paddr, void *memory)
 	model_add(MODEL_ENDED, 1);
 }
 
-static const struct mslot_type type = {
-	.name = "t", .meta_bytes = 8, .on_drop = on_drop, .flags = MSLOT_TYPE_IMMEDIATE};
+static const struct mslot_type type = {.name = "t", .meta_bytes = 8, .on_drop = on_drop, .flags = MSLOT_TYPE_IMMEDIATE};
 
 static struct mslot_frame *claim(uint64_t value)
 {

@@ -14,8 +14,7 @@ static void on_drop(void *meta, uint64_t paddr, void *memory)
 	model_add(MODEL_ENDED, 1);
 }
 
-static const struct mslot_type type = {
-	.name = "t", .meta_bytes = 8, .on_drop = on_drop, .flags = MSLOT_TYPE_IMMEDIATE};
+static const struct mslot_type type = {.name = "t", .meta_bytes = 8, .on_drop = on_drop, .flags = MSLOT_TYPE_IMMEDIATE};
 
 static struct mslot_frame *frame;
 static struct mslot_unique *unique;
@@ -152,9 +151,15 @@ const struct model models[] = {
 	{"over-drop/two-of-one", 3, hold_one, one_fault_and_it_has_ended, {drop, drop}},
 	{"over-drop/three-of-two", 3, hold_two, one_fault_and_it_has_ended, {drop, drop, drop}},
 	{"over-drop/beside-a-forgotten", 3, hold_one_and_one_forgotten, one_fault_and_raw_is_left, {drop, drop}},
-	{"over-drop/three-beside-a-forgotten", 3, hold_two_and_one_forgotten, one_fault_and_raw_is_left,
+	{"over-drop/three-beside-a-forgotten",
+	 3,
+	 hold_two_and_one_forgotten,
+	 one_fault_and_raw_is_left,
 	 {drop, drop, drop}},
-	{"over-drop/against-drop-raw", 3, hold_two_and_one_forgotten, one_fault_and_it_ends,
+	{"over-drop/against-drop-raw",
+	 3,
+	 hold_two_and_one_forgotten,
+	 one_fault_and_it_ends,
 	 {drop, drop, drop, drop_raw_or_be_refused}},
 	{"over-drop/against-get", 3, hold_two_and_one_forgotten, faults_and_raw_is_left, {drop, drop, drop, get_drop}},
 	{"over-drop/drop-and-forget", 4, hold_one, one_handle_counts_once, {drop, forget}},

@@ -14,8 +14,7 @@ static void on_drop(void *meta, uint64_t paddr, void *memory)
 	model_add(MODEL_ENDED, 1);
 }
 
-static const struct mslot_type type = {
-	.name = "t", .meta_bytes = 8, .on_drop = on_drop, .flags = MSLOT_TYPE_IMMEDIATE};
+static const struct mslot_type type = {.name = "t", .meta_bytes = 8, .on_drop = on_drop, .flags = MSLOT_TYPE_IMMEDIATE};
 
 static struct mslot_frame *frame;
 static uint64_t payload; /* belongs to whoever has the forgotten reference */
@@ -130,8 +129,15 @@ static void raw_count_is_exact(void)
 const struct model models[] = {
 	{"raw/forget-restore-drop", 3, hold_one, raw_count_is_exact, {forget, restore_drop, drop_raw}},
 	{"raw/map-unmap", 3, hold_one, raw_count_is_exact, {clone_forget_drop, drop_raw, get_drop}},
-	{"raw/one-of-three-restores", 2, hold_one_forgotten, raw_count_is_exact, {restore_drop, drop_raw, restore_drop}},
-	{"raw/hand-over", 3, hold_one_forgotten, raw_count_is_exact,
+	{"raw/one-of-three-restores",
+	 2,
+	 hold_one_forgotten,
+	 raw_count_is_exact,
+	 {restore_drop, drop_raw, restore_drop}},
+	{"raw/hand-over",
+	 3,
+	 hold_one_forgotten,
+	 raw_count_is_exact,
 	 {restore_write_forget, restore_write_forget, drop_raw}},
 	{"raw/put-drop-raw-get", 3, hold_one_and_one_forgotten, raw_count_is_exact, {drop, drop_raw, get_drop}},
 	{0},

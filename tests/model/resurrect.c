@@ -21,8 +21,7 @@ static void on_drop(void *meta, uint64_t paddr, void *memory)
 	model_add(MODEL_ENDED, 1);
 }
 
-static const struct mslot_type type = {
-	.name = "t", .meta_bytes = 8, .on_drop = on_drop, .flags = MSLOT_TYPE_IMMEDIATE};
+static const struct mslot_type type = {.name = "t", .meta_bytes = 8, .on_drop = on_drop, .flags = MSLOT_TYPE_IMMEDIATE};
 
 static void hold_two(void)
 {
@@ -68,6 +67,10 @@ static void all_have_ended(void)
 
 const struct model models[] = {
 	{"resurrect/two-incarnations", 3, hold_two, all_have_ended, {drop, drop_then_get, resurrect_and_reuse}},
-	{"resurrect/storm", 2, hold_two, all_have_ended, {drop, drop_then_get, resurrect_and_reuse, resurrect_and_reuse}},
+	{"resurrect/storm",
+	 2,
+	 hold_two,
+	 all_have_ended,
+	 {drop, drop_then_get, resurrect_and_reuse, resurrect_and_reuse}},
 	{0},
 };

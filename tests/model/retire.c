@@ -66,7 +66,6 @@ static void drop_0_unregistered(void)
 	mslot_frame_drop(frames[0]);
 }
 
-
 static void drop_0_and_1(void)
 {
 	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
@@ -133,11 +132,15 @@ static void two_recycled(void)
 }
 
 const struct model models[] = {
-	{"retire/stranger-before-anybody", 3, hold_one, one_recycled, {drop_0_unregistered, register_only, model_daemon}},
+	{"retire/stranger-before-anybody",
+	 3,
+	 hold_one,
+	 one_recycled,
+	 {drop_0_unregistered, register_only, model_daemon}},
 	{"retire/peek-stranger", 2, register_and_hold, one_recycled, {drop_0_unregistered, peek, model_daemon}},
-	{"retire/drop-and-exit", 3, hold_one, one_recycled, {drop_0, model_daemon}},
+	{"retire/drop-and-exit", 2, hold_one, one_recycled, {drop_0, model_daemon}},
 	{"retire/peek-registered", 2, hold_one, one_recycled, {drop_0, peek, model_daemon}},
-	{"retire/two-and-exit", 3, hold_two, two_recycled, {drop_0_and_1, model_daemon}},
+	{"retire/two-and-exit", 2, hold_two, two_recycled, {drop_0_and_1, model_daemon}},
 	{"retire/barrier", 2, hold_one, two_recycled, {drop_0_and_wait, model_daemon}},
 	{"retire/two-put", 2, hold_two_handles, one_recycled, {drop_0, drop_0_unregistered, model_daemon}},
 	{"retire/resurrect", 2, hold_one, one_recycled, {drop_0, get_drop, model_daemon}},

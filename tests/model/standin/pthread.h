@@ -8,8 +8,20 @@
 #include <signal.h>
 #include <sys/types.h>
 
-#define PTHREAD_MUTEX_INITIALIZER {{0}}
-#define PTHREAD_COND_INITIALIZER {{{0}}}
+#define PTHREAD_MUTEX_INITIALIZER                                                                                      \
+	{                                                                                                              \
+		{                                                                                                      \
+			0                                                                                              \
+		}                                                                                                      \
+	}
+#define PTHREAD_COND_INITIALIZER                                                                                       \
+	{                                                                                                              \
+		{                                                                                                      \
+			{                                                                                              \
+				0                                                                                      \
+			}                                                                                              \
+		}                                                                                                      \
+	}
 #define PTHREAD_ONCE_INIT 0
 #define PTHREAD_CREATE_DETACHED 1
 
