@@ -71,7 +71,7 @@ static void orphan(struct retire_batch *batch, uint64_t nr)
 
 	if (!batch->head)
 		return;
-	retire_batch_append(retire_queue_batch(&orphans, completed + 1, completed), batch);
+	retire_batch_append(retire_queue_rotate(&orphans, completed + 1, completed), batch);
 	retire_queue_resize(&orphans, (int64_t)nr);
 }
 
@@ -141,7 +141,7 @@ static bool cycle(struct reclaim_thread *self, bool flip_all)
 	/* [release:grace] readers that were there before are gone. */
 	atomic_store_explicit(&reclaim_periods.completed, period, memory_order_release);
 	/* Moves the elapsed batches; the fresh batch is empty. */
-	retire_queue_batch(&orphans, period + 1, period);
+	retire_queue_rotate(&orphans, period + 1, period);
 	grace_online();
 	reclaim_drain(self, &orphans, UINT64_MAX);
 	reclaim_count_flush(self);

@@ -108,6 +108,15 @@ uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue *queue, 
 	return nr;
 }
 
+/* Once a grace period. */
+static NOINLINE struct retire_batch *rotate(struct retire_queue *queue, uint64_t cookie)
+{
+	/* [acquire:grace] readers of the batches that this elapses are gone. */
+	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire);
+
+	return retire_queue_rotate(queue, cookie, completed);
+}
+
 static void retire(struct slot *slot, struct mslot_region *region)
 {
 	struct reclaim_thread *self = reclaim_self;
@@ -124,9 +133,9 @@ static void retire(struct slot *slot, struct mslot_region *region)
 	struct retire_queue *queue = &self->queue[atomic_load_explicit(&self->active, memory_order_acquire)];
 	/* [relaxed] the reader section orders it, see above. */
 	uint64_t cookie = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 2;
-	/* [acquire:grace] readers of the batches that this elapses are gone. */
-	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire);
-	struct retire_batch *batch = retire_queue_batch(queue, cookie, completed);
+	struct retire_batch *batch = retire_queue_newest(queue, cookie);
+	if (UNLIKELY(!batch))
+		batch = rotate(queue, cookie);
 	bool was_empty = retire_queue_size(queue) == 0;
 
 	slot->link = batch->head;

@@ -52,21 +52,28 @@ static inline void retire_queue_resize(struct retire_queue *queue, int64_t delta
 	atomic_store_explicit(&queue->nr_slots, retire_queue_size(queue) + (uint64_t)delta, memory_order_relaxed);
 }
 
-/* The batch to which slots with this cookie go; the caller appends. Elapsed batches are moved on the way. */
-static inline struct retire_batch *retire_queue_batch(struct retire_queue *queue, uint64_t cookie, uint64_t completed)
+/* The batch to which slots with this cookie go, if the last one went there too; else NULL. */
+static inline struct retire_batch *retire_queue_newest(struct retire_queue *queue, uint64_t cookie)
 {
-	if (LIKELY(queue->nr_waiting)) {
-		struct retire_batch *newest = &queue->waiting[(queue->first + queue->nr_waiting - 1) % RETIRE_BATCHES];
-		if (LIKELY(newest->cookie == cookie))
-			return newest;
-	}
+	struct retire_batch *newest = &queue->waiting[(queue->first + queue->nr_waiting - 1) % RETIRE_BATCHES];
+
+	return LIKELY(queue->nr_waiting && newest->cookie == cookie) ? newest : NULL;
+}
+
+/* Moves the batches that have elapsed, and gives the one to which slots with this cookie go. */
+static inline struct retire_batch *retire_queue_rotate(struct retire_queue *queue, uint64_t cookie, uint64_t completed)
+{
+	struct retire_batch *batch = retire_queue_newest(queue, cookie);
+
+	if (batch)
+		return batch;
 	while (queue->nr_waiting && queue->waiting[queue->first].cookie <= completed) {
 		retire_batch_append(&queue->elapsed, &queue->waiting[queue->first]);
 		queue->first = (queue->first + 1) % RETIRE_BATCHES;
 		queue->nr_waiting--;
 	}
 	CHECK(queue->nr_waiting < RETIRE_BATCHES);
-	struct retire_batch *batch = &queue->waiting[(queue->first + queue->nr_waiting++) % RETIRE_BATCHES];
+	batch = &queue->waiting[(queue->first + queue->nr_waiting++) % RETIRE_BATCHES];
 	*batch = (struct retire_batch){.cookie = cookie};
 	return batch;
 }
