@@ -46,6 +46,9 @@ struct table {
 #define LOCK_OF(slot, table) ((void)(slot), &(table)->lock)
 #endif
 
+/* Metadata of a claim that brings none. */
+static const uint64_t zeros[2];
+
 /* The lock of the peek that is open. */
 static _Thread_local LOCK_T *peeked;
 
@@ -133,6 +136,12 @@ static struct mslot_frame *claim(struct mslot_region *region, uint64_t paddr, co
 
 	if (!slot)
 		return NULL;
+	if (__builtin_expect(!type || type->meta_bytes > sizeof(slot->meta), 0)) {
+		refuse(why, MSLOT_INVALID);
+		return NULL;
+	}
+	if (!meta)
+		meta = zeros;
 	LOCK(LOCK_OF(slot, table));
 	if (__builtin_expect(slot->type != NULL, 0)) {
 		enum mslot_err err = slot->ref_count ? MSLOT_IN_USE : MSLOT_BUSY;
@@ -327,7 +336,6 @@ static enum mslot_err segment_claim(struct mslot_region *region, uint64_t start,
 				    void (*init_fn)(void *ctx, uint64_t paddr, void *meta), void *ctx,
 				    struct mslot_segment *out)
 {
-	static const uint64_t zeros[2];
 	uint64_t step = UINT64_C(1) << table_of(region)->shift;
 	enum mslot_err why = MSLOT_OK;
 
