@@ -92,6 +92,17 @@ static inline void grace_online(void)
 	GRACE_CALL(thread_online)();
 }
 
+/* Goes offline to wait for something; true if the thread was online, and is to be again. */
+static inline bool grace_pause(void)
+{
+#ifdef MSLOT_FLAVOR_QSBR
+	if (!GRACE_CALL(read_ongoing)())
+		return false;
+#endif
+	grace_offline();
+	return true;
+}
+
 static inline void grace_register(void)
 {
 	GRACE_CALL(register_thread)();

@@ -227,10 +227,11 @@ static enum mslot_err start(void)
 enum mslot_err grace_thread_wait(bool drain)
 {
 	struct reclaim_thread *self = reclaim_self;
+	bool was_online = false;
 
 	if (self) {
 		reclaim_count_flush(self);
-		grace_offline();
+		was_online = grace_pause();
 	}
 	pthread_mutex_lock(&lock);
 	if (!started) {
@@ -258,7 +259,7 @@ enum mslot_err grace_thread_wait(bool drain)
 	}
 	waiters--;
 	pthread_mutex_unlock(&lock);
-	if (self)
+	if (was_online)
 		grace_online();
 	return MSLOT_OK;
 }
