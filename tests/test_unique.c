@@ -55,12 +55,12 @@ static void claim_refuses_what_a_frame_claim_refuses(void **state)
 	REFUSES(MSLOT_IN_USE, mslot_unique_claim(region, PADDR(1), &immediate, &seven, &why));
 	REFUSES(MSLOT_UNIQUE, mslot_unique_claim(region, PADDR(2), &immediate, &seven, &why));
 	REFUSES(MSLOT_BUSY, mslot_unique_claim(region, PADDR(4), &immediate, &seven, &why));
-	mslot_read_unlock();
 	REFUSES(MSLOT_OUT_OF_BOUND, mslot_unique_claim(region, END, &immediate, &seven, &why));
 	REFUSES(MSLOT_NOT_ALIGNED, mslot_unique_claim(region, BASE + 1, &immediate, &seven, &why));
 	REFUSES(MSLOT_INVALID, mslot_unique_claim(region, PADDR(0), NULL, &seven, &why));
 	REFUSES(MSLOT_INVALID, mslot_unique_claim(region, PADDR(0), &wrong, &seven, &why));
 	assert_null(mslot_unique_claim(region, END, &immediate, &seven, NULL));
+	mslot_read_unlock();
 	mslot_unique_drop(unique);
 	mslot_frame_drop(frame);
 }
