@@ -194,21 +194,29 @@ void mslot_read_unlock(void)
 	grace_read_unlock();
 }
 
+static NOINLINE const void *peek_refused(const struct mslot_region *region, uint64_t paddr, enum mslot_err err,
+					 enum mslot_err *why)
+{
+	if (!err && region_slot(region, paddr, &err))
+		err = MSLOT_INVALID; /* the type */
+	why_set(why, err);
+	return NULL;
+}
+
 FLATTEN const void *mslot_peek(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
 			       enum mslot_err *why)
 {
-	enum mslot_err err = MSLOT_INVALID;
-	struct slot *slot;
+	uint64_t index = region_index(region, paddr);
+	enum mslot_err err = MSLOT_OK;
 
-	if (!type || type_is_immediate(type)) {
-		why_set(why, err);
-		return NULL;
+	if (LIKELY(type && !type_is_immediate(type) && index < region->nr_frames)) {
+		struct slot *slot = &region->slots[index];
+
+		err = slot_peek(slot, type);
+		if (LIKELY(!err))
+			return slot->meta;
 	}
-	slot = region_slot(region, paddr, &err);
-	if (slot && !(err = slot_peek(slot, type)))
-		return slot->meta;
-	why_set(why, err);
-	return NULL;
+	return peek_refused(region, paddr, err, why);
 }
 
 enum mslot_err mslot_synchronize(void)

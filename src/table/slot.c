@@ -200,13 +200,13 @@ struct slot_verdict slot_clone(struct slot *slot)
 {
 	uint64_t old = slot_peek_state(slot);
 
-	if (UNLIKELY(state_clone_fault(old)))
+	if (UNLIKELY(!state_is_clonable(old)))
 		return (struct slot_verdict){state_clone_fault(old), false, old};
 	/* [relaxed] the caller's own reference keeps the frame and has made it visible. */
 	old = atomic_fetch_add_explicit(&slot->state, LIVE_ONE, memory_order_relaxed);
-	if (LIKELY(state_is_gettable(old) && old / LIVE_ONE != 0))
-		return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
-	return clone_settle(slot, old);
+	if (UNLIKELY(!state_is_clonable(old)))
+		return clone_settle(slot, old);
+	return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
 }
 
 /* Judges a forget that is not the common case; takes back what is refused. */
@@ -229,17 +229,31 @@ static NOINLINE struct slot_verdict forget_settle(struct slot *slot, uint64_t de
 	return verdict;
 }
 
+static inline uint64_t forget_add(struct slot *slot, uint64_t delta)
+{
+	/* [release:forget] what the holder wrote is visible to whoever restores or drops the bare address. */
+	return atomic_fetch_add_explicit(&slot->state, delta, memory_order_release);
+}
+
+static NOINLINE struct slot_verdict forget_slow(struct slot *slot, uint64_t delta)
+{
+	uint64_t old = slot_peek_state(slot);
+
+	if (state_forget_fault(old))
+		return (struct slot_verdict){state_forget_fault(old), false, old};
+	return forget_settle(slot, delta, forget_add(slot, delta));
+}
+
 static struct slot_verdict forget(struct slot *slot, uint64_t delta)
 {
 	uint64_t old = slot_peek_state(slot);
 
-	if (UNLIKELY(!state_is_forgettable(old) && state_forget_fault(old)))
-		return (struct slot_verdict){state_forget_fault(old), false, old};
-	/* [release:forget] what the holder wrote is visible to whoever restores or drops the bare address. */
-	old = atomic_fetch_add_explicit(&slot->state, delta, memory_order_release);
-	if (LIKELY(state_is_forgettable(old)))
-		return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
-	return forget_settle(slot, delta, old);
+	if (UNLIKELY(!state_is_forgettable(old)))
+		return forget_slow(slot, delta);
+	old = forget_add(slot, delta);
+	if (UNLIKELY(!state_is_forgettable(old)))
+		return forget_settle(slot, delta, old);
+	return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
 }
 
 struct slot_verdict slot_into_raw(struct slot *slot)
@@ -366,6 +380,14 @@ enum mslot_err slot_unique_from_raw(struct slot *slot)
 
 /* ---- readers, and the end ---- */
 
+static NOINLINE enum mslot_err peek_refusal(uint64_t word, uint64_t again)
+{
+	if (state_of(again) != STATE_SHARED)
+		return state_get(again);
+	/* Recycled and claimed meanwhile, or of another type. */
+	return (word ^ again) & (STATE_MASK | GEN_MASK) ? MSLOT_BUSY : MSLOT_WRONG_TYPE;
+}
+
 /*
  * Between two equal looks at the state lies the type of that incarnation, or one that the same incarnation was
  * repurposed to and then shared with. An immediate type may be followed at once by another incarnation; its state
@@ -380,11 +402,11 @@ enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type)
 	/* [acquire:publish] the metadata that was shared with this type. */
 	uint64_t again = atomic_load_explicit(&slot->state, memory_order_acquire);
 
-	if (state_of(again) != STATE_SHARED)
-		return state_get(again);
-	if ((word ^ again) & (STATE_MASK | GEN_MASK))
-		return MSLOT_BUSY;					 /* recycled and claimed meanwhile */
-	return carried == (uintptr_t)type ? MSLOT_OK : MSLOT_WRONG_TYPE; /* a deferred type is never plain */
+	/* A deferred type is never plain. */
+	if (LIKELY(state_of(again) == STATE_SHARED && !((word ^ again) & (STATE_MASK | GEN_MASK)) &&
+		   carried == (uintptr_t)type))
+		return MSLOT_OK;
+	return peek_refusal(word, again);
 }
 
 /* True if the frame is to be given back to whoever finds free frames. */

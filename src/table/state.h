@@ -135,10 +135,16 @@ static inline bool state_has_raw(uint64_t word, uint32_t nr)
 	return state_is_gettable(word) && (word / RAW_ONE & COUNT_MASK) - nr < MSLOT_COUNT_MAX;
 }
 
+/* A live handle is there, and room for one more. */
+static inline bool state_is_clonable(uint64_t word)
+{
+	return state_is_gettable(word) && word / LIVE_ONE != 0;
+}
+
 /* A live handle is there, and room for one more forgotten reference. */
 static inline bool state_is_forgettable(uint64_t word)
 {
-	return state_is_gettable(word) && word / LIVE_ONE != 0 && !(word & RAW_GUARD);
+	return (word & (LIVE_GUARD | RAW_GUARD | STATE_MASK)) == STATE_SHARED && word / LIVE_ONE != 0;
 }
 
 /* At least two live handles, if the word is shared: a put by addition leaves one. */
