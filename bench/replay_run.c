@@ -7,76 +7,20 @@
  *           release of what the trace leaves behind.
  * Needs:    impl.h for the table, replay_plan.h for order. The harness costs the same whatever the table: a step, a
  *           poll where another cpu had the frame last, a store where another cpu waits.
- * Read:     apply(), then run_member(), then replay_run().
+ * Read:     replay_apply(), then run_member(), then replay_run().
  */
-#include "replay_run.h"
+#include "replay_state.h"
 
 #include <metaslot/metaslot.h>
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define SAMPLE_EVERY 64
 #define SPINS_BEFORE_YIELD 200
-
-/* 16 bytes in every slot; the cookie names the frame. */
-struct page_meta {
-	uint64_t cookie, kind;
-};
-#define COOKIE(paddr) ((paddr) ^ UINT64_C(0x9e3779b97f4a7c15))
-
-struct progress_word {
-	_Alignas(64) _Atomic uint32_t steps_done;
-};
-
-struct run;
-
-struct copy {
-	struct run *run;
-	const struct replay_plan *plan;
-	uint64_t base; /* paddr of the trace's first frame */
-	struct mslot_frame **held;
-	struct progress_word *progress; /* by member */
-};
-
-struct worker {
-	struct run *run;
-	struct copy *copy;
-	unsigned member;
-	uint64_t start_ns, end_ns, nr_waits, wait_ns;
-	struct samples latency; /* ns */
-	pthread_t thread;
-};
-
-struct run {
-	const struct replay_config *config;
-	const struct impl *impl;
-	const struct trace *trace;
-	struct mslot_region *region;
-	struct mslot_type types[TRACE_NR_KINDS];
-	struct worker *workers;
-	struct copy *copies;
-	struct replay_plan plans[2]; /* for copies with all their members; for the last one, if it has fewer */
-	pthread_barrier_t gate;
-	bool is_over;
-	_Atomic bool has_failed;
-	char error[256];
-	pthread_mutex_t error_lock;
-};
-
-static uint64_t now_ns(void)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	return (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
-}
 
 static void fail(struct run *run, const struct replay_step *step, const char *what)
 {
@@ -88,107 +32,6 @@ static void fail(struct run *run, const struct replay_step *step, const char *wh
 			 run->trace->name, step->event + 2, event->op, event->cpu, event->pfn, what);
 	pthread_mutex_unlock(&run->error_lock);
 	atomic_store_explicit(&run->has_failed, true, memory_order_relaxed);
-}
-
-static bool has_failed(struct run *run)
-{
-	return atomic_load_explicit(&run->has_failed, memory_order_relaxed);
-}
-
-/* Claims one frame; a frame in its grace period is waited for. */
-static enum mslot_err claim(struct worker *worker, uint64_t paddr, unsigned kind, struct mslot_frame **out)
-{
-	struct run *run = worker->run;
-	struct page_meta meta = {COOKIE(paddr), kind};
-	enum mslot_err why = MSLOT_OK;
-	uint64_t since = 0;
-
-	while (!(*out = run->impl->frame_claim(run->region, paddr, &run->types[kind], &meta, &why))) {
-		if (why != MSLOT_BUSY || !run->config->is_deferred || has_failed(run))
-			return why;
-		if (!since)
-			since = now_ns();
-		mslot_quiescent_state();
-		sched_yield();
-	}
-	if (since) {
-		worker->nr_waits++;
-		worker->wait_ns += now_ns() - since;
-	}
-	return MSLOT_OK;
-}
-
-static const char *look_up(struct run *run, uint64_t paddr)
-{
-	const struct impl *impl = run->impl;
-	const struct page_meta *meta = NULL;
-	enum mslot_err why = MSLOT_OK;
-	bool is_right;
-
-	if (run->config->is_deferred) {
-		impl->read_lock();
-		for (unsigned kind = 0; kind < TRACE_NR_KINDS && !meta; kind++)
-			if (!(run->types[kind].flags & MSLOT_TYPE_IMMEDIATE))
-				meta = impl->peek(run->region, paddr, &run->types[kind], &why);
-		is_right = meta && meta->cookie == COOKIE(paddr);
-		impl->read_unlock();
-		if (meta)
-			return is_right ? NULL : "the metadata is another frame's";
-		/* Of an immediate kind: it is looked up with a reference. */
-	}
-	struct mslot_frame *frame = impl->frame_get(run->region, paddr, &why);
-	if (!frame)
-		return mslot_err_name(why);
-	for (unsigned kind = 0; kind < TRACE_NR_KINDS && !meta; kind++)
-		meta = impl->frame_meta(frame, &run->types[kind]);
-	is_right = meta && meta->cookie == COOKIE(paddr);
-	impl->frame_drop(frame);
-	return is_right ? NULL : "the metadata is another frame's";
-}
-
-/* Applies one event; NULL, or why it could not be. */
-static const char *apply(struct worker *worker, const struct replay_step *step)
-{
-	struct run *run = worker->run;
-	const struct impl *impl = run->impl;
-	struct mslot_frame **held = &worker->copy->held[step->pfn];
-	uint64_t paddr = worker->copy->base + ((uint64_t)step->pfn << 12);
-	uint32_t nr_frames = UINT32_C(1) << step->order;
-	enum mslot_err why = MSLOT_OK;
-
-	switch (step->op) {
-	case 'P':
-	case 'A':
-		for (uint32_t i = 0; i < nr_frames && !why; i++)
-			why = claim(worker, paddr + ((uint64_t)i << 12), step->kind, &held[i]);
-		break;
-	case 'F':
-		for (uint32_t i = 0; i < nr_frames; i++) {
-			if (!held[i])
-				return "the frame is not allocated";
-			impl->frame_drop(held[i]);
-			held[i] = NULL;
-		}
-		break;
-	case 'I':
-		if (!held[0])
-			return "the frame is not allocated";
-		if (impl->frame_clone_into_raw(held[0]) != paddr)
-			return "the reference could not be forgotten";
-		break;
-	case 'D':
-		why = impl->frame_drop_raw(run->region, paddr);
-		break;
-	case 'G':
-		return look_up(run, paddr);
-	case 'M': {
-		struct mslot_frame *frame = impl->frame_get(run->region, paddr, &why);
-		if (frame)
-			impl->frame_drop(frame);
-		break;
-	}
-	}
-	return why ? mslot_err_name(why) : NULL;
 }
 
 static void wait_for(struct worker *worker, const struct replay_step *step)
@@ -228,7 +71,7 @@ static void run_member(struct worker *worker)
 			mslot_quiescent_state();
 			from = now_ns();
 		}
-		error = apply(worker, step);
+		error = replay_apply(worker, step);
 		if (is_sample)
 			samples_add(&worker->latency, now_ns() - from);
 		if (error) {
