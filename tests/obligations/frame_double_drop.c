@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * expects: -Wanalyzer-double-free
+ * A handle that is dropped twice.
+ */
+#include <metaslot/metaslot.h>
+
+int user(struct mslot_region *region, const struct mslot_type *type);
+
+int user(struct mslot_region *region, const struct mslot_type *type)
+{
+	struct mslot_frame *frame = mslot_frame_claim(region, 0, type, NULL, NULL);
+
+	if (!frame)
+		return 1;
+	mslot_frame_drop(frame);
+	mslot_frame_drop(frame);
+	return 0;
+}

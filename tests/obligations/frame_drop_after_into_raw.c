@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * expects: -Wuse-after-free
+ * A handle that was forgotten, and is dropped.
+ */
+#include <metaslot/metaslot.h>
+
+int user(struct mslot_region *region, const struct mslot_type *type);
+
+int user(struct mslot_region *region, const struct mslot_type *type)
+{
+	struct mslot_frame *frame = mslot_frame_claim(region, 0, type, NULL, NULL);
+
+	if (!frame)
+		return 1;
+	if (mslot_frame_into_raw(frame) == MSLOT_PADDR_NONE)
+		return 1;
+	mslot_frame_drop(frame);
+	return 0;
+}
