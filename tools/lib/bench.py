@@ -25,10 +25,13 @@ REPORT = os.path.join(ROOT, "build", "report")
 BENCH = os.path.join(BUILD, "bench", "metaslot-bench")
 REPLAY = os.path.join(BUILD, "bench", "metaslot-replay")
 
-# Seconds for the race and for the replays, the fewest and most repetitions, and how often a replay goes through its
-# trace (0: for half a second).
-FULL = {"race": 300, "replay": 120, "least": 5, "most": 9, "threads": (1, 2, 4, 8), "rounds": 0}
-QUICK = {"race": 22, "replay": 8, "least": 1, "most": 3, "threads": (1, 2), "rounds": 3}
+# Seconds for the race and for the replays; the fewest and most repetitions; threads; how often a replay goes through
+# its trace (0: for half a second); seconds before a benchmark with more threads than processors is given up; what to
+# leave out.
+FULL = {"race": 300, "replay": 120, "least": 5, "most": 9, "threads": (1, 2, 4, 8), "rounds": 0, "patience": 20,
+        "without": None}
+QUICK = {"race": 20, "replay": 8, "least": 1, "most": 3, "threads": (1, 2), "rounds": 2, "patience": 1.5,
+         "without": "(raw|map)/hot|peek/own|segment/"}
 
 
 def arguments():
@@ -64,30 +67,32 @@ def machine():
             "load_before": os.getloadavg()[0]}
 
 
-def is_wanted(name, wanted, threads):
+def is_wanted(name, wanted, plan):
     """The limits always come along: every row is measured against them."""
     operation, _, count = race.split_name(name)
     # One row shows what happens with more threads than processors.
-    in_time = count in threads or count == 8 and operation in ("frame/get_drop/hot", "limit/xadd/hot")
-    return in_time and (operation.startswith("limit/") or re.search(wanted, name))
+    if count not in plan["threads"] and not (count == 8 and "latency" in operation):
+        return False
+    if plan["without"] and re.search(plan["without"], operation):
+        return False
+    return operation.startswith("limit/") or re.search(wanted, name)
 
 
 def measure(options, plan):
-    names = [name for name in race.list_benchmarks(BENCH) if is_wanted(name, options.filter, plan["threads"])]
+    """Gives the samples, the names of benchmarks that were given up, and the raw files."""
+    names = [name for name in race.list_benchmarks(BENCH) if is_wanted(name, options.filter, plan)]
     traces = sorted(trace for trace in glob.glob(os.path.join(ROOT, "bench", "traces", "*.trace.gz"))
                     if re.search(options.filter, "replay/" + os.path.basename(trace)))
     raw = os.path.join(REPORT, "raw")
     shutil.rmtree(raw, ignore_errors=True)
     os.makedirs(raw)
     progress = Progress(plan["race"] + (plan["replay"] if traces else 0))
-    progress.line(f"race: {len(names)} benchmarks, about {progress.total:.0f} s")
-    samples = race.benchmarks(BENCH, names, plan["least"], plan["most"], plan["race"], raw, progress, 0)
+    progress.line(f"race: {len(names)} benchmarks, {len(traces)} traces; about {progress.total:.0f} s on an idle machine")
+    samples, given_up = race.benchmarks(BENCH, names, plan, raw, progress)
     if traces:
-        threads = [count for count in plan["threads"] if count > 1] or [1]
-        samples.update(race.replays(REPLAY, traces, race.replay_impls(REPLAY), threads[:1] if options.quick else threads,
-                                    plan["rounds"], plan["least"], raw, progress, plan["race"], plan["replay"]))
+        samples.update(race.replays(REPLAY, traces, plan, raw, progress))
     progress.clear()
-    return samples, sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(raw, "*.json")))
+    return samples, given_up, sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(raw, "*.json")))
 
 
 def latencies(rows):
@@ -105,8 +110,9 @@ def notes(report):
     return [f"{at['cpu']}, {at['cpus']} processors, Linux {at['kernel']}, {at['compiler']}, commit {at['commit']}, "
             f"{report['date']}: `{report['command']}`",
             "Times are wall-clock nanoseconds from one finished operation to the next, all threads together: medians "
-            f"of {report['repetitions']} interleaved repetitions, ± the interquartile range. 'Times faster' compares "
-            "with the best baseline of the row, 'times limit' with the bare instructions that the hardware needs."]
+            f"of up to {report['repetitions']} interleaved repetitions, ± the interquartile range. 'Times faster' compares "
+            "with the best baseline of the row, 'times limit' with the bare instructions that the hardware needs."] + [
+            f"Given up after {report['patience']} s: {', '.join(report['given_up'])}"] * bool(report["given_up"])
 
 
 def plain(head, body):
@@ -152,11 +158,13 @@ def main():
         build()
         os.makedirs(REPORT, exist_ok=True)
         about = machine()
-        samples, raw = measure(options, QUICK if options.quick else FULL)
+        plan = QUICK if options.quick else FULL
+        samples, given_up, raw = measure(options, plan)
         rows = table.make_rows(samples)
         report = {"schema": "metaslot-report-1", "machine": about, "date": f"{datetime.date.today()}",
                   "command": " ".join(["tools/bench", *sys.argv[1:]]), "quick": options.quick,
-                  "seconds": time.monotonic() - start, "raw": raw, "rows": rows,
+                  "seconds": time.monotonic() - start, "raw": raw, "rows": rows, "given_up": given_up,
+                  "patience": plan["patience"],
                   "repetitions": max((impl["repetitions"] for row in rows for impl in row["impls"].values()), default=0),
                   "limits": table.limits_of(samples)}
         for path in filter(None, (os.path.join(REPORT, "bench.json"), options.json)):

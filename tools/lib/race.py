@@ -22,9 +22,16 @@ class Broken(Exception):
     """A program failed: what it was and what it said."""
 
 
-def execute(command):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace")
+class TooSlow(Exception):
+    """A program did not end in its time."""
+
+
+def execute(command, timeout=None):
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, errors="replace", timeout=timeout)
+    except subprocess.TimeoutExpired as late:
+        raise TooSlow from late
     if done.returncode:
         raise Broken(f"{' '.join(command)}\n{done.stdout[-4000:]}\nexit code {done.returncode}")
     return done.stdout
@@ -51,10 +58,10 @@ def list_benchmarks(binary):
     return [line.strip() for line in execute([binary, "--benchmark_list_tests"]).splitlines() if "/" in line]
 
 
-def run_group(binary, names, min_time, raw, samples):
+def run_group(binary, names, min_time, timeout, raw, samples):
     pattern = "^(" + "|".join(re.escape(name).replace("\\-", "-").replace("\\:", ":") for name in names) + ")$"
     execute([binary, f"--benchmark_filter={pattern}", f"--benchmark_min_time={min_time:.4f}",
-             f"--benchmark_out={raw}", "--benchmark_out_format=json"])
+             f"--benchmark_out={raw}", "--benchmark_out_format=json"], timeout)
     with open(raw) as file:
         for result in json.load(file)["benchmarks"]:
             if result.get("run_type") == "aggregate" or result.get("error_occurred"):
@@ -65,23 +72,42 @@ def run_group(binary, names, min_time, raw, samples):
             samples.add(operation, threads, impl, result.get("items_per_second", 0.0), counters)
 
 
-def benchmarks(binary, names, least, most, budget, raw_folder, progress, start_at):
-    """Rounds over all names until the budget is used, at least `least`, at most `most`."""
-    samples, groups = Samples(), collections.OrderedDict()
+def group_of(name):
+    """What runs in one process: an operation with all its impls, so that they meet the same machine.
+
+    With more threads than processors a queue lock may need milliseconds an operation; those run alone, and are given up
+    where they do not end.
+    """
+    if split_name(name)[2] > (os.cpu_count() or 1):
+        return name
+    return "limit" if name.startswith("limit/") else "/".join(name.split("/")[:3])
+
+
+def benchmarks(binary, names, plan, raw_folder, progress):
+    """Rounds over all names until the time is used, at least and at most as many as the plan says.
+
+    Gives the samples, and the names of those that were given up.
+    """
+    samples, groups, given_up = Samples(), collections.OrderedDict(), []
     for name in names:
-        groups.setdefault("/".join(name.split("/")[:3] if not name.startswith("limit/") else ["limit"]), []).append(name)
+        groups.setdefault(group_of(name), []).append(name)
     # Finding its iteration count costs a benchmark about as much again as measuring.
-    min_time = min(max(budget / (len(names) * most) / 2.5, 0.002), 0.3)
-    start, rounds = time.monotonic(), most
-    for i in range(most):
-        if i >= rounds:
-            break
+    min_time = min(max(plan["race"] / (len(names) * plan["most"]) / 2.5, 0.002), 0.3)
+    start, rounds, i = time.monotonic(), plan["most"], 0
+    while i < rounds:
         for nr, (group, members) in enumerate(groups.items()):
-            progress.at(start_at + budget * (i + nr / len(groups)) / rounds, f"{i + 1}/{rounds} {group}")
-            run_group(binary, members, min_time, os.path.join(raw_folder, f"{group.replace('/', '-')}-{i + 1}.json"), samples)
-        one_round = (time.monotonic() - start) / (i + 1)
-        rounds = max(least, min(most, int(budget / one_round)))
-    return samples
+            if group in given_up:
+                continue
+            progress.at(plan["race"] * (i + nr / len(groups)) / rounds, f"{i + 1}/{rounds} {group}")
+            raw = os.path.join(raw_folder, f"{group.replace('/', '-').replace(':', '-')}-{i + 1}.json")
+            try:
+                run_group(binary, members, min_time, plan["patience"] if group == members[0] else None, raw, samples)
+            except TooSlow:
+                given_up.append(group)
+        i += 1
+        one_round = (time.monotonic() - start) / i
+        rounds = max(plan["least"], min(plan["most"], int(plan["race"] / one_round)))
+    return samples, given_up
 
 
 def replay_impls(binary):
@@ -90,20 +116,20 @@ def replay_impls(binary):
     return listed.group(1).split() if listed else []
 
 
-def replays(binary, traces, impls, threads, rounds, repetitions, raw_folder, progress, start_at, budget):
-    samples, done = Samples(), 0
+def replays(binary, traces, plan, raw_folder, progress):
+    samples, repetitions = Samples(), plan["least"]
+    threads = [count for count in plan["threads"] if count > 1]
     runs = [(i, trace, count, impl) for i in range(repetitions) for trace in traces for count in threads
-            for impl in impls]
-    for i, trace, count, impl in runs:
+            for impl in replay_impls(binary)]
+    for done, (i, trace, count, impl) in enumerate(runs):
         name = os.path.basename(trace).split(".")[0]
-        progress.at(start_at + budget * done / len(runs), f"{i + 1}/{repetitions} replay {name} {impl}")
+        progress.at(plan["race"] + plan["replay"] * done / len(runs), f"{i + 1}/{repetitions} replay {name} {impl}")
         raw = os.path.join(raw_folder, f"replay-{name}-{count}-{impl}-{i + 1}.json")
         execute([binary, "--impl", impl, "--threads", str(count), "--mode", "address", "--reclaim", "immediate",
-                 "--rounds", str(rounds), "--json", raw, trace])
+                 "--rounds", str(plan["rounds"]), "--json", raw, trace])
         with open(raw) as file:
             result = json.load(file)
         latency = result.get("latency_ns") or {}
         samples.add(f"replay/{name}", count, impl, result.get("per_second", 0.0),
                     {key: value for key, value in latency.items() if isinstance(value, (int, float))})
-        done += 1
     return samples

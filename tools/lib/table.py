@@ -75,13 +75,19 @@ def cell(measurement):
     return ns(measurement["ns"]) if measurement else "-"
 
 
+def with_spread(measurement):
+    if not measurement:
+        return "-"
+    return cell(measurement) + (f" ±{measurement['spread']:.0%}" if measurement["repetitions"] > 1 else "")
+
+
 def times(value):
     return f"{value:.2f}x" if value is not None else "-"
 
 
 def cells(row, others):
     ours = row["impls"].get(OURS)
-    return [row["operation"], str(row["threads"]), f"{cell(ours)} ±{ours['spread']:.0%}" if ours else "-",
+    return [row["operation"], str(row["threads"]), with_spread(ours),
             *(cell(row["impls"].get(impl)) for impl in others), times(row["times_faster"]), times(row["times_limit"])]
 
 
@@ -110,7 +116,7 @@ def as_markdown(rows):
     for row in rows:
         ours, best = row["impls"].get(OURS), row["best_baseline"]
         columns = [f"`{row['operation']}`", str(row["threads"]),
-                   f"{cell(ours)} ±{ours['spread']:.0%}" if ours else "",
+                   with_spread(ours),
                    f"{cell(row['impls'][best])} ({best})" if best else "",
                    f"{row['times_faster']:.1f}" if row["times_faster"] else "",
                    f"{row['times_limit']:.2f} of {row['limit']['what']}" if row["times_limit"] else ""]
