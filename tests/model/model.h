@@ -45,6 +45,9 @@ void model_read_unlock(void);
 bool model_in_section(void);
 void model_synchronize(void);
 
+/* Lets others run; orders nothing, and is no preemption. */
+void model_yield(void);
+
 /* A thread that runs what pthread_create() is given, for as long as others run and it has work. */
 void model_daemon(void);
 

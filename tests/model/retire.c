@@ -73,6 +73,22 @@ static void drop_0_and_1(void)
 	mslot_frame_drop(frames[1]);
 }
 
+/* Its queue is flipped away and back. */
+static void drop_yield_drop(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	mslot_frame_drop(frames[0]);
+	model_yield();
+	mslot_frame_drop(frames[1]);
+	model_yield();
+	mslot_frame_drop(frames[2]);
+}
+
+static void hold_three(void)
+{
+	hold(3);
+}
+
 static void drop_0_and_wait(void)
 {
 	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
@@ -131,6 +147,11 @@ static void two_recycled(void)
 	all_recycled(2);
 }
 
+static void three_recycled(void)
+{
+	all_recycled(3);
+}
+
 const struct model models[] = {
 	{"retire/stranger-before-anybody",
 	 3,
@@ -141,6 +162,7 @@ const struct model models[] = {
 	{"retire/drop-and-exit", 2, hold_one, one_recycled, {drop_0, model_daemon}},
 	{"retire/peek-registered", 2, hold_one, one_recycled, {drop_0, peek, model_daemon}},
 	{"retire/two-and-exit", 2, hold_two, two_recycled, {drop_0_and_1, model_daemon}},
+	{"retire/flip-and-back", 2, hold_three, three_recycled, {drop_yield_drop, model_daemon}},
 	{"retire/barrier", 2, hold_one, two_recycled, {drop_0_and_wait, model_daemon}},
 	{"retire/two-put", 2, hold_two_handles, one_recycled, {drop_0, drop_0_unregistered, model_daemon}},
 	{"retire/resurrect", 2, hold_one, one_recycled, {drop_0, get_drop, model_daemon}},

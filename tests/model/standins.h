@@ -167,6 +167,11 @@ extern "C" void model_free(void *)
 {
 }
 
+extern "C" void model_yield(void)
+{
+	ctx().yield(1, here(nullptr));
+}
+
 extern "C" int model_nothing(void)
 {
 	return 0;

@@ -16,6 +16,7 @@
 #define grace_quiescent_state() ((void)0)
 #define grace_offline() ((void)0)
 #define grace_online() ((void)0)
+#define grace_pause() true
 #define grace_register() ((void)0)
 #define grace_unregister() ((void)0)
 
