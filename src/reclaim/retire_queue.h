@@ -9,6 +9,7 @@
 #ifndef RECLAIM_RETIRE_QUEUE_H
 #define RECLAIM_RETIRE_QUEUE_H
 
+#include "base/check.h"
 #include "table/slot.h"
 
 /*
