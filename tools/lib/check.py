@@ -37,7 +37,8 @@ def report(name, ok, seconds=None, log=""):
     took = f"  {seconds:.1f} s" if seconds is not None and seconds >= 0.1 else ""
     print(f"{'ok  ' if ok else 'FAIL'}  {name}{took}", flush=True)
     if not ok and log:
-        lines = log.rstrip().splitlines()
+        # Of a build, what failed; not the steps that went well.
+        lines = [line for line in log.rstrip().splitlines() if not re.match(r"\[\d+/\d+\] ", line)]
         print("\n".join("      | " + line for line in lines[-80:]), flush=True)
     return ok
 
