@@ -49,8 +49,8 @@ int gbench_threads(const gbench_run *run)
 
 void gbench_count(gbench_run *run, const char *name, double value, bool is_average)
 {
-	run->state.counters[name] = benchmark::Counter(
-		value, is_average ? benchmark::Counter::kAvgThreads : benchmark::Counter::kDefaults);
+	run->state.counters[name] =
+		benchmark::Counter(value, is_average ? benchmark::Counter::kAvgThreads : benchmark::Counter::kDefaults);
 }
 
 void gbench_fail(gbench_run *run, const char *why)

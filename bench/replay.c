@@ -3,8 +3,9 @@
  * metaslot-replay: replays recorded page traffic of a real kernel on the table, or on a baseline.
  *
  * Promises: exit 0 only if every event of every trace was applied and the audit after it was clean; 1 otherwise, with
- * the trace, line and event; 2 for a wrong command line, and then nothing was run. Needs:    replay_run.c; jansson for
- * the JSON.
+ * the trace, line and event; 2 for a wrong command line, and then nothing was run.
+ *
+ * Needs: replay_run.h; jansson for the JSON.
  */
 #include "replay_run.h"
 
@@ -29,8 +30,8 @@ struct options {
 /* Over all traces. */
 struct totals {
 	uint64_t events, held, cached, nr_waits, wait_ns, nr_broken;
+	unsigned threads; /* the most that a trace had */
 	double seconds;
-	struct samples *latencies; /* one a trace */
 	bool is_clean;
 };
 
@@ -192,7 +193,7 @@ static bool replay_one(struct options *options, const char *path, struct totals 
 	totals->wait_ns += result.wait_ns;
 	totals->is_clean = totals->is_clean && result.is_clean;
 	*latency = result.latency;
-	options->config.nr_threads = config.nr_threads;
+	totals->threads = config.nr_threads > totals->threads ? config.nr_threads : totals->threads;
 	trace_free(&trace);
 	return ok;
 }
@@ -208,7 +209,7 @@ static bool write_json(const struct options *options, const struct totals *total
 	root = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:I, s:f, s:f, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, "
 			 "s:{s:I, s:I}, s:{s:b, s:i}, s:i}",
 			 "schema", "metaslot-replay/1", "impl", options->config.impl->name, "threads",
-			 (int)options->config.nr_threads, "mode", options->mode, "reclaim",
+			 (int)totals->threads, "mode", options->mode, "reclaim",
 			 options->config.is_deferred ? "deferred" : "immediate", "flavor", mslot_reclaim_flavor(),
 			 "traces", traces, "events", (json_int_t)totals->events, "seconds", totals->seconds,
 			 "per_second", totals->seconds > 0 ? (double)totals->events / totals->seconds : 0.0,

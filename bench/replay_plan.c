@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
  * Deals a trace out to threads. Promises: waiting for a step's dependencies, and nothing else, keeps the order of every
- * frame; the plan knows nothing of the table that it is replayed on. Needs: memory of about 40 bytes an event and 6 a
- * frame.
+ * frame; the plan knows nothing of the table that it is replayed on. Needs: memory of about 40 bytes an event, and of
+ * 11 a frame that the trace names.
  */
 #include "replay_plan.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_MEMBER UINT16_MAX
-
 struct planner {
 	struct replay_plan *plan;
-	uint16_t *last_member; /* by pfn: who touched it last */
+	uint16_t *last_member; /* by pfn: who touched it last, plus one; 0: nobody yet */
 	uint32_t *last_step;
 	uint32_t *known;  /* [member][other]: steps of other that member's earlier steps have waited for */
 	uint32_t *wanted; /* [other]: of the step at hand */
@@ -53,10 +51,10 @@ static bool add_step(struct planner *planner, uint32_t event_index)
 				     .op = event->op};
 	memset(planner->wanted, 0, plan->nr_members * sizeof(*planner->wanted));
 	for (uint32_t pfn = event->pfn; pfn < event->pfn + (UINT32_C(1) << event->order); pfn++) {
-		uint16_t other = planner->last_member[pfn];
-		if (other != NO_MEMBER && other != self && planner->last_step[pfn] + 1 > planner->wanted[other])
-			planner->wanted[other] = planner->last_step[pfn] + 1;
-		planner->last_member[pfn] = (uint16_t)self;
+		uint32_t last = planner->last_member[pfn];
+		if (last && last != self + 1 && planner->last_step[pfn] + 1 > planner->wanted[last - 1])
+			planner->wanted[last - 1] = planner->last_step[pfn] + 1;
+		planner->last_member[pfn] = (uint16_t)(self + 1);
 		planner->last_step[pfn] = step_index;
 	}
 	for (uint32_t other = 0; other < plan->nr_members; other++) {
@@ -70,39 +68,54 @@ static bool add_step(struct planner *planner, uint32_t event_index)
 	return true;
 }
 
-/* What is held and cached at the end, frame by frame. */
+static bool push(uint32_t **list, uint64_t *nr, uint64_t *room, uint32_t pfn)
+{
+	if (*nr == *room) {
+		uint64_t more = *room ? 2 * *room : 1024;
+		uint32_t *grown = realloc(*list, more * sizeof(*grown));
+		if (!grown)
+			return false;
+		*list = grown;
+		*room = more;
+	}
+	(*list)[(*nr)++] = pfn;
+	return true;
+}
+
+/* Lists what is left of the frames of one event, and takes it off, so that it is listed once. */
+static bool list_leftovers(struct replay_plan *plan, const struct trace_event *event, uint8_t *held, int32_t *cached,
+			   uint64_t room[2])
+{
+	for (uint32_t pfn = event->pfn; pfn < event->pfn + (UINT32_C(1) << event->order); pfn++) {
+		for (; held[pfn]; held[pfn] = 0)
+			if (!push(&plan->held_pfns, &plan->nr_held, &room[0], pfn))
+				return false;
+		for (; cached[pfn] > 0; cached[pfn]--)
+			if (!push(&plan->cached_pfns, &plan->nr_cached, &room[1], pfn))
+				return false;
+	}
+	return true;
+}
+
+/* What is held and cached at the end, in the order in which the trace first names it. */
 static bool find_leftovers(struct replay_plan *plan)
 {
 	const struct trace *trace = plan->trace;
 	uint8_t *held = calloc(trace->nr_frames, sizeof(*held));
 	int32_t *cached = calloc(trace->nr_frames, sizeof(*cached));
-	bool ok = false;
+	uint64_t room[2] = {0, 0};
+	bool ok = held && cached;
 
-	if (!held || !cached)
-		goto out;
-	for (uint64_t i = 0; i < trace->nr_events; i++) {
+	for (uint64_t i = 0; ok && i < trace->nr_events; i++) {
 		const struct trace_event *event = &trace->events[i];
-		cached[event->pfn] += event->op == 'I' ? 1 : event->op == 'D' ? -1 : 0;
+
 		if (strchr("PAF", event->op))
 			memset(&held[event->pfn], event->op != 'F', UINT32_C(1) << event->order);
+		else if (event->op == 'I' || event->op == 'D')
+			cached[event->pfn] += event->op == 'I' ? 1 : -1;
 	}
-	for (uint32_t pfn = 0; pfn < trace->nr_frames; pfn++) {
-		plan->nr_held += held[pfn];
-		plan->nr_cached += cached[pfn] > 0 ? (uint64_t)cached[pfn] : 0;
-	}
-	plan->held_pfns = malloc((plan->nr_held + 1) * sizeof(uint32_t));
-	plan->cached_pfns = malloc((plan->nr_cached + 1) * sizeof(uint32_t));
-	if (!plan->held_pfns || !plan->cached_pfns)
-		goto out;
-	uint64_t at_held = 0, at_cached = 0;
-	for (uint32_t pfn = 0; pfn < trace->nr_frames; pfn++) {
-		if (held[pfn])
-			plan->held_pfns[at_held++] = pfn;
-		for (int32_t n = 0; n < cached[pfn]; n++)
-			plan->cached_pfns[at_cached++] = pfn;
-	}
-	ok = true;
-out:
+	for (uint64_t i = 0; ok && i < trace->nr_events; i++)
+		ok = list_leftovers(plan, &trace->events[i], held, cached, room);
 	free(held);
 	free(cached);
 	return ok;
@@ -115,13 +128,12 @@ bool replay_plan_make(const struct trace *trace, unsigned nr_members, struct rep
 
 	*plan = (struct replay_plan){.trace = trace, .nr_members = nr_members};
 	plan->members = calloc(nr_members, sizeof(*plan->members));
-	planner.last_member = malloc(trace->nr_frames * sizeof(*planner.last_member));
-	planner.last_step = malloc(trace->nr_frames * sizeof(*planner.last_step));
+	/* Zeroed as it is touched: a trace pays for the frames that it names, not for all that it could. */
+	planner.last_member = calloc(trace->nr_frames, sizeof(*planner.last_member));
+	planner.last_step = calloc(trace->nr_frames, sizeof(*planner.last_step));
 	planner.known = calloc((size_t)nr_members * nr_members, sizeof(*planner.known));
 	planner.wanted = calloc(nr_members, sizeof(*planner.wanted));
 	ok = plan->members && planner.last_member && planner.last_step && planner.known && planner.wanted;
-	if (ok)
-		memset(planner.last_member, 0xff, trace->nr_frames * sizeof(*planner.last_member));
 	for (uint64_t i = 0; ok && i < trace->nr_events; i++)
 		plan->members[trace->events[i].cpu % nr_members].nr_steps++;
 	for (unsigned m = 0; ok && m < nr_members; m++) {

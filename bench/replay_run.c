@@ -152,11 +152,15 @@ static double run_round(struct run *run)
 
 static void audit(struct run *run, struct replay_result *result)
 {
-	struct mslot_audit found;
+	struct mslot_audit found = {0};
 
 	result->is_clean = run->impl->is_clean(run->region);
-	if (run->impl->can_defer && mslot_audit(run->region, &found) == MSLOT_OK)
-		result->nr_broken += found.nr_broken;
+	if (!run->impl->can_defer)
+		return;
+	/* After the barrier of the last round nothing waits for a grace period, either. */
+	result->is_clean = result->is_clean && mslot_audit(run->region, &found) == MSLOT_OK &&
+			   found.by_status[MSLOT_STATUS_UNUSED] == found.nr_frames;
+	result->nr_broken = found.nr_broken;
 }
 
 /* A round that left a frame behind would make the next one fail, so one audit at the end is enough. */
@@ -169,8 +173,10 @@ static void run_rounds(struct run *run, struct replay_result *result)
 	if (config->rounds == 0) {
 		if (run_round(run) < 0)
 			return;
-		for (unsigned i = 0; i < config->nr_threads; i++)
-			run->workers[i].latency.nr = 0;
+		for (unsigned i = 0; i < config->nr_threads; i++) {
+			struct worker *worker = &run->workers[i];
+			worker->latency.nr = worker->nr_waits = worker->wait_ns = 0;
+		}
 	}
 	do {
 		took = run_round(run);

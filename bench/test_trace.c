@@ -17,7 +17,7 @@
 
 #define HEADER "# page trace v1 name=t cpus=2 frames=16 events="
 
-static char path[] = "/tmp/metaslot-trace-XXXXXX";
+static char path[] = "metaslot-trace-XXXXXX"; /* in the build folder */
 
 /* Writes bytes as they are, or gzipped. */
 static void write_file(const void *bytes, size_t nr_bytes, bool is_gzipped)
