@@ -82,7 +82,9 @@ def refers(comment, described):
 # ---- every file ----
 
 TEXT = (".c", ".h", ".cc", ".py", ".build", ".md", ".txt", ".sh")
-LONGEST = 360
+LONGEST = 380
+# Longer, for a reason.
+LONGER = {"src/table/slot.c": 430}  # one file owns every order of the state word
 
 
 def is_script(text):
@@ -92,7 +94,7 @@ def is_script(text):
 @rule("files stay short", "src/long.c", None, "/* SPDX-License-Identifier: MIT */\n" * 400)
 def short(tree):
     return [f"{path}:{LONGEST}: {text.count(chr(10))} lines" for path, text in tree.items()
-            if path.endswith((".c", ".h", ".cc", ".py")) and text.count("\n") > LONGEST]
+            if path.endswith((".c", ".h", ".cc", ".py")) and text.count("\n") > LONGER.get(path, LONGEST)]
 
 
 @rule("source files name their license", "src/bare.c", None, "int x;\n")
