@@ -198,29 +198,56 @@ static bool replay_one(struct options *options, const char *path, struct totals 
 	return ok;
 }
 
+static void set_int(json_t *object, const char *key, uint64_t value)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static json_t *latency_json(const struct samples *latency)
+{
+	json_t *object = json_object();
+
+	set_int(object, "p50", samples_percentile(latency, 0.5));
+	set_int(object, "p99", samples_percentile(latency, 0.99));
+	set_int(object, "p999", samples_percentile(latency, 0.999));
+	set_int(object, "max", samples_percentile(latency, 1));
+	return object;
+}
+
 static bool write_json(const struct options *options, const struct totals *totals, const struct samples *latency,
 		       bool ok)
 {
-	json_t *traces = json_array(), *root;
-	int failed;
+	const struct replay_config *config = &options->config;
+	json_t *root = json_object(), *traces = json_array(), *waits = json_object(), *left = json_object();
+	json_t *audit = json_object();
+	bool failed;
 
 	for (int i = 0; i < options->nr_traces; i++)
 		json_array_append_new(traces, json_string(options->traces[i]));
-	root = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:I, s:f, s:f, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, "
-			 "s:{s:I, s:I}, s:{s:b, s:i}, s:i}",
-			 "schema", "metaslot-replay/1", "impl", options->config.impl->name, "threads",
-			 (int)totals->threads, "mode", options->mode, "reclaim",
-			 options->config.is_deferred ? "deferred" : "immediate", "flavor", mslot_reclaim_flavor(),
-			 "traces", traces, "events", (json_int_t)totals->events, "seconds", totals->seconds,
-			 "per_second", totals->seconds > 0 ? (double)totals->events / totals->seconds : 0.0,
-			 "latency_ns", "p50", (json_int_t)samples_percentile(latency, 0.5), "p99",
-			 (json_int_t)samples_percentile(latency, 0.99), "p999",
-			 (json_int_t)samples_percentile(latency, 0.999), "max",
-			 (json_int_t)samples_percentile(latency, 1), "waits", "count", (json_int_t)totals->nr_waits,
-			 "ns", (json_int_t)totals->wait_ns, "left", "frames", (json_int_t)totals->held, "references",
-			 (json_int_t)totals->cached, "audit", "clean", (int)(ok && totals->is_clean), "broken",
-			 (int)totals->nr_broken, "seed", 0);
-	failed = !root || json_dump_file(root, options->json, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	set_int(waits, "count", totals->nr_waits);
+	set_int(waits, "ns", totals->wait_ns);
+	set_int(left, "frames", totals->held);
+	set_int(left, "references", totals->cached);
+	json_object_set_new(audit, "clean", json_boolean(ok && totals->is_clean));
+	set_int(audit, "broken", totals->nr_broken);
+
+	json_object_set_new(root, "schema", json_string("metaslot-replay/1"));
+	json_object_set_new(root, "impl", json_string(config->impl->name));
+	set_int(root, "threads", config->nr_threads);
+	json_object_set_new(root, "mode", json_string(options->mode));
+	json_object_set_new(root, "reclaim", json_string(config->is_deferred ? "deferred" : "immediate"));
+	json_object_set_new(root, "flavor", json_string(mslot_reclaim_flavor()));
+	json_object_set_new(root, "traces", traces);
+	set_int(root, "events", totals->events);
+	json_object_set_new(root, "seconds", json_real(totals->seconds));
+	json_object_set_new(root, "per_second",
+			    json_real(totals->seconds > 0 ? (double)totals->events / totals->seconds : 0));
+	json_object_set_new(root, "latency_ns", latency_json(latency));
+	json_object_set_new(root, "waits", waits);
+	json_object_set_new(root, "left", left);
+	json_object_set_new(root, "audit", audit);
+	set_int(root, "seed", 0); /* nothing is random */
+	failed = json_dump_file(root, options->json, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) != 0;
 	json_decref(root);
 	if (failed)
 		fprintf(stderr, "metaslot-replay: %s cannot be written\n", options->json);
