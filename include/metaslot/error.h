@@ -57,7 +57,6 @@ enum mslot_fault_kind {
 	MSLOT_FAULT_DEAD_HANDLE,  /**< a handle was used after it had been given up */
 	MSLOT_FAULT_OVERFLOW,	  /**< a count would pass its limit */
 	MSLOT_FAULT_UNREGISTERED, /**< the calling thread is not registered (hardened builds) */
-	MSLOT_FAULT_CONTEXT,	  /**< the call is not allowed here, for example it would wait for itself */
 };
 
 /** What went wrong, and where. Counts are those found, before the call undid itself. */

@@ -48,25 +48,4 @@ static inline bool slot_verdict_settle(struct slot *slot, struct slot_verdict ve
 	return true;
 }
 
-/* In hardened builds, a call from an unregistered thread is a fault and has no effect. */
-#ifdef MSLOT_HARDENED
-static inline bool reclaim_is_registered(void)
-{
-	return reclaim_self != NULL;
-}
-#define HARDENED_REGISTERED(call, result)                                                                              \
-	do {                                                                                                           \
-		if (UNLIKELY(!reclaim_self)) {                                                                         \
-			slot_fault(MSLOT_FAULT_UNREGISTERED, call, NULL, 0);                                           \
-			return result;                                                                                 \
-		}                                                                                                      \
-	} while (0)
-#else
-static inline bool reclaim_is_registered(void)
-{
-	return true;
-}
-#define HARDENED_REGISTERED(call, result) ((void)0)
-#endif
-
 #endif

@@ -186,11 +186,13 @@ enum mslot_err reclaim_make_room(struct mslot_region *region)
 
 void mslot_read_lock(void)
 {
+	HARDENED_REGISTERED("mslot_read_lock", );
 	grace_read_lock();
 }
 
 void mslot_read_unlock(void)
 {
+	HARDENED_REGISTERED("mslot_read_unlock", );
 	grace_read_unlock();
 }
 
@@ -209,6 +211,7 @@ FLATTEN const void *mslot_peek(struct mslot_region *region, uint64_t paddr, cons
 	uint64_t index = region_index(region, paddr);
 	enum mslot_err err = MSLOT_OK;
 
+	HARDENED_REGISTERED("mslot_peek", NULL);
 	if (LIKELY(type && !type_is_immediate(type) && index < region->nr_frames)) {
 		struct slot *slot = &region->slots[index];
 

@@ -32,6 +32,27 @@ static inline bool type_is_immediate(const struct mslot_type *type)
 	return type->flags & MSLOT_TYPE_IMMEDIATE;
 }
 
+/* In hardened builds, a call from an unregistered thread is a fault and has no effect. */
+#ifdef MSLOT_HARDENED
+static inline bool reclaim_is_registered(void)
+{
+	return reclaim_self != NULL;
+}
+#define HARDENED_REGISTERED(call, result)                                                                              \
+	do {                                                                                                           \
+		if (UNLIKELY(!reclaim_self)) {                                                                         \
+			slot_fault(MSLOT_FAULT_UNREGISTERED, call, NULL, 0);                                           \
+			return result;                                                                                 \
+		}                                                                                                      \
+	} while (0)
+#else
+static inline bool reclaim_is_registered(void)
+{
+	return true;
+}
+#define HARDENED_REGISTERED(call, result) ((void)0)
+#endif
+
 /* Takes a slot in state retired. Runs on_drop and recycles, now or after a grace period. Never waits. */
 NOINLINE void reclaim_slot_slow(struct slot *slot);
 

@@ -221,8 +221,6 @@ static const char *fault_name(enum mslot_fault_kind kind)
 		return "count overflow";
 	case MSLOT_FAULT_UNREGISTERED:
 		return "unregistered thread";
-	case MSLOT_FAULT_CONTEXT:
-		return "call not allowed here";
 	case MSLOT_FAULT_NONE:
 		break;
 	}
