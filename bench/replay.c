@@ -233,7 +233,7 @@ static bool write_json(const struct options *options, const struct totals *total
 
 	json_object_set_new(root, "schema", json_string("metaslot-replay/1"));
 	json_object_set_new(root, "impl", json_string(config->impl->name));
-	set_int(root, "threads", config->nr_threads);
+	set_int(root, "threads", totals->threads);
 	json_object_set_new(root, "mode", json_string(options->mode));
 	json_object_set_new(root, "reclaim", json_string(config->is_deferred ? "deferred" : "immediate"));
 	json_object_set_new(root, "flavor", json_string(mslot_reclaim_flavor()));
