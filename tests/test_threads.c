@@ -142,7 +142,7 @@ static void a_claim_has_one_winner(void **state)
 	assert_int_equal(writes, nr_claims);
 	assert_err(mslot_barrier(region), MSLOT_OK);
 	assert_int_equal(nr_drops, nr_claims);
-	assert_true(nr_claims > 100);
+	assert_true(nr_claims > NR_HOT); /* frames were used again */
 }
 
 /* ---- counts balance ---- */
@@ -174,7 +174,7 @@ static void references_balance(void **state)
 	storm(hold, hold);
 	assert_err(mslot_barrier(region), MSLOT_OK);
 	assert_int_equal(nr_drops, nr_claims);
-	assert_true(nr_claims > 100);
+	assert_true(nr_claims > NR_HOT); /* frames were used again */
 	assert_true(mslot_is_clean(region));
 }
 
@@ -294,7 +294,7 @@ static void a_peeked_cookie_lasts_as_long_as_the_section(void **state)
 	storm(come_and_go, peek);
 	assert_err(mslot_barrier(region), MSLOT_OK);
 	assert_int_equal(nr_drops, nr_claims);
-	assert_true(nr_claims > 10);
+	assert_true(nr_claims > NR_HOT); /* frames were used again */
 	assert_true(mslot_is_clean(region));
 }
 

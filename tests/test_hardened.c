@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * In a hardened build, every call on a handle or a region from a thread that is not registered is a fault and has no
+ * effect. Elsewhere there is nothing to see.
+ */
+#include "util.h"
+
+#define UNREGISTERED(call, statement) FAULTS(MSLOT_FAULT_UNREGISTERED, call, statement)
+
+static struct mslot_frame *shared;
+static struct mslot_unique *unique;
+static struct mslot_segment segment;
+
+static void frame_calls(void)
+{
+	UNREGISTERED("mslot_frame_claim", assert_null(mslot_frame_claim(region, PADDR(9), &immediate, NULL, NULL)));
+	UNREGISTERED("mslot_frame_claim",
+		     assert_null(mslot_frame_claim(region, PADDR(9), &immediate, &(struct meta){1, 2}, NULL)));
+	UNREGISTERED("mslot_frame_get", assert_null(mslot_frame_get(region, PADDR(0), NULL)));
+	UNREGISTERED("mslot_frame_get", assert_null(mslot_frame_get_typed(region, PADDR(0), &immediate, NULL)));
+	UNREGISTERED("mslot_frame_clone", assert_null(mslot_frame_clone(shared)));
+	UNREGISTERED("mslot_frame_drop", mslot_frame_drop(stale_frame(shared)));
+	UNREGISTERED("mslot_frame_into_raw",
+		     assert_int_equal(mslot_frame_into_raw(stale_frame(shared)), MSLOT_PADDR_NONE));
+	UNREGISTERED("mslot_frame_clone_into_raw",
+		     assert_int_equal(mslot_frame_clone_into_raw(shared), MSLOT_PADDR_NONE));
+	UNREGISTERED("mslot_frame_from_raw", assert_null(mslot_frame_from_raw(region, PADDR(0), NULL)));
+	UNREGISTERED("mslot_frame_drop_raw", assert_true(mslot_frame_drop_raw(region, PADDR(0)) != MSLOT_OK));
+	UNREGISTERED("mslot_frame_try_unique", assert_null(mslot_frame_try_unique(shared, NULL)));
+}
+
+static void unique_calls(void)
+{
+	UNREGISTERED("mslot_unique_claim", assert_null(mslot_unique_claim(region, PADDR(9), &immediate, NULL, NULL)));
+	UNREGISTERED("mslot_unique_drop", mslot_unique_drop(stale_unique(unique)));
+	UNREGISTERED("mslot_unique_reset_as_unused", mslot_unique_reset_as_unused(stale_unique(unique)));
+	UNREGISTERED("mslot_unique_into_raw",
+		     assert_int_equal(mslot_unique_into_raw(stale_unique(unique)), MSLOT_PADDR_NONE));
+	UNREGISTERED("mslot_unique_share", assert_null(mslot_unique_share(stale_unique(unique))));
+	UNREGISTERED("mslot_unique_from_raw", assert_null(mslot_unique_from_raw(region, PADDR(1), NULL)));
+	UNREGISTERED("mslot_unique_repurpose",
+		     assert_true(mslot_unique_repurpose(stale_unique(unique), &immediate, NULL) != MSLOT_OK));
+}
+
+static void segment_calls(void)
+{
+	struct mslot_segment other;
+	uint64_t start, end;
+
+	UNREGISTERED("mslot_segment_claim",
+		     assert_true(mslot_segment_claim(region, PADDR(9), PADDR(10), &immediate, NULL, NULL, &other)));
+	UNREGISTERED("mslot_segment_clone", assert_true(mslot_segment_clone(&segment, &other)));
+	UNREGISTERED("mslot_segment_slice", assert_true(mslot_segment_slice(&segment, 0, FRAME, &other)));
+	UNREGISTERED("mslot_segment_split", assert_true(mslot_segment_split(&segment, FRAME, &other)));
+	UNREGISTERED("mslot_segment_next", assert_null(mslot_segment_next(&segment)));
+	UNREGISTERED("mslot_segment_from_frame", assert_true(mslot_segment_from_frame(shared, &other)));
+	UNREGISTERED("mslot_segment_into_raw", assert_true(mslot_segment_into_raw(&segment, &start, &end)));
+	UNREGISTERED("mslot_segment_from_raw", assert_true(mslot_segment_from_raw(region, PADDR(0), PADDR(1), &other)));
+	UNREGISTERED("mslot_segment_drop", mslot_segment_drop(&segment));
+	assert_int_equal(segment.start, PADDR(4));
+	assert_int_equal(segment.end, PADDR(6));
+}
+
+/* Asserts of cmocka's belong to the main thread: it is the one that unregisters. */
+static void calls_of_an_unregistered_thread_are_faults(void **state)
+{
+	(void)state;
+#ifndef MSLOT_HARDENED
+	skip();
+#endif
+	shared = mslot_frame_claim(region, PADDR(0), &immediate, NULL, NULL);
+	assert_int_equal(mslot_frame_clone_into_raw(shared), PADDR(0));
+	unique = mslot_unique_claim(region, PADDR(1), &immediate, NULL, NULL);
+	assert_err(mslot_segment_claim(region, PADDR(4), PADDR(6), &immediate, NULL, NULL, &segment), MSLOT_OK);
+	assert_err(mslot_thread_unregister(), MSLOT_OK);
+	frame_calls();
+	unique_calls();
+	segment_calls();
+	assert_err(mslot_thread_register(), MSLOT_OK);
+	assert_err(mslot_frame_drop_raw(region, PADDR(0)), MSLOT_OK);
+	mslot_frame_drop(shared);
+	mslot_unique_drop(unique);
+	mslot_segment_drop(&segment);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {TEST(calls_of_an_unregistered_thread_are_faults)};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
