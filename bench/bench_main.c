@@ -38,6 +38,15 @@ void bench_thread_begin(struct gbench_run *run)
 	}
 }
 
+/* Under qsbr, a thread that waits for others must not hold up the grace period that they wait for. */
+static void wait_offline(bool begins)
+{
+	if (begins)
+		mslot_thread_offline();
+	else
+		mslot_thread_online();
+}
+
 void bench_thread_end(void)
 {
 	/* The main thread waits for the others next. */
@@ -85,6 +94,7 @@ int main(int argc, char **argv)
 	bench_latency();
 	bench_regions();
 	mslot_thread_offline();
+	gbench_on_wait(wait_offline);
 	int status = gbench_main(argc, argv);
 	mslot_thread_online();
 	mslot_thread_unregister();

@@ -10,14 +10,36 @@
 struct gbench_run {
 	benchmark::State &state;
 	int64_t items;
+	bool has_begun;
 	std::chrono::steady_clock::time_point end;
 };
 
+static void (*on_wait)(bool begins);
+
+void gbench_on_wait(void (*fn)(bool begins))
+{
+	on_wait = fn;
+}
+
 static constexpr auto window = std::chrono::milliseconds(10);
+
+// The first call and the one that says no wait for the other threads.
+template <typename Keep> static bool keep_running(gbench_run *run, Keep keep)
+{
+	bool waits = !run->has_begun || run->state.iterations() >= run->state.max_iterations;
+
+	run->has_begun = true;
+	if (waits && on_wait)
+		on_wait(true);
+	bool goes_on = keep();
+	if (waits && on_wait)
+		on_wait(false);
+	return goes_on;
+}
 
 bool gbench_batch(gbench_run *run, int64_t nr)
 {
-	if (!run->state.KeepRunningBatch(nr))
+	if (!keep_running(run, [run, nr] { return run->state.KeepRunningBatch(nr); }))
 		return false;
 	run->items += nr;
 	return true;
@@ -25,7 +47,7 @@ bool gbench_batch(gbench_run *run, int64_t nr)
 
 bool gbench_window(gbench_run *run)
 {
-	if (!run->state.KeepRunning())
+	if (!keep_running(run, [run] { return run->state.KeepRunning(); }))
 		return false;
 	run->end = std::chrono::steady_clock::now() + window;
 	return true;
@@ -61,7 +83,7 @@ void gbench_fail(gbench_run *run, const char *why)
 void gbench_register(const char *name, const int *threads, void (*body)(gbench_run *run, void *ctx), void *ctx)
 {
 	auto *registered = benchmark::RegisterBenchmark(name, [body, ctx](benchmark::State &state) {
-		gbench_run run = {state, 0, {}};
+		gbench_run run = {state, 0, false, {}};
 		body(&run, ctx);
 		state.SetItemsProcessed(run.items);
 	});

@@ -43,6 +43,9 @@ bool gbench_batch(struct gbench_run *run, int64_t nr);
 bool gbench_window(struct gbench_run *run);
 bool gbench_window_open(struct gbench_run *run);
 
+/* Calls `fn` around each wait of a thread for the others, at both ends of its loop. To be set before gbench_main(). */
+void gbench_on_wait(void (*fn)(bool begins));
+
 int gbench_thread(const struct gbench_run *run);
 int gbench_threads(const struct gbench_run *run);
 

@@ -24,8 +24,7 @@
 #define FRAME UINT64_C(4096)
 #define NR_FRAMES 64
 #define NR_THREADS 4
-#define MOST_STEPS 20000
-#define MOST_NS 200000000
+#define MIX_NS 100000000
 #define SHARED_FRAMES 4
 
 #define ORDERED_COUNT(counter, by) atomic_fetch_add_explicit(counter, by, memory_order_relaxed)
@@ -278,12 +277,12 @@ static void *mix(void *arg)
 	struct worker *worker = arg;
 	struct table *table = worker->table;
 	const struct impl *impl = table->impl;
-	uint64_t end_ns = now_ns() + MOST_NS;
+	uint64_t end_ns = now_ns() + MIX_NS;
 	bool is_right = !mslot_thread_register();
 
-	/* By the clock too: with more threads than processors a fair spinlock passes from one that sleeps to the next.
-	 */
-	for (unsigned i = 0; i < MOST_STEPS && now_ns() < end_ns; i++) {
+	/* By the clock: a number of steps is over within one time slice, unraced, or takes a slice for each in a fair
+	 * spin lock. */
+	while (now_ns() < end_ns) {
 		uint64_t random = (uint64_t)rand_r(&worker->seed), nth = random % SHARED_FRAMES;
 		uint64_t paddr = BASE + nth * FRAME;
 		struct mslot_frame *frame = claim(table, paddr, &counted, NULL);
