@@ -43,14 +43,16 @@ static void *drop_on_a_small_stack(void *head)
 
 static void chain(uint64_t nr, unsigned flags)
 {
-	static struct mslot_type type = {.meta_bytes = sizeof(struct link), .on_drop = drop_next};
+	static const struct mslot_type types[] = {
+		{.meta_bytes = sizeof(struct link), .on_drop = drop_next},
+		{.meta_bytes = sizeof(struct link), .on_drop = drop_next, .flags = MSLOT_TYPE_IMMEDIATE},
+	};
 	struct mslot_region *large = mslot_region_create(&(struct mslot_region_config){.nr_frames = nr}, NULL);
 	struct mslot_frame *head;
 	pthread_attr_t attr;
 	pthread_t thread;
 
-	type.flags = flags;
-	head = make_chain(large, nr, &type);
+	head = make_chain(large, nr, &types[flags == MSLOT_TYPE_IMMEDIATE]);
 	assert_non_null(head);
 	nr_dropped = 0;
 	pthread_attr_init(&attr);

@@ -231,17 +231,18 @@ static void wait_in_on_drop(void *meta, uint64_t paddr, void *memory)
 
 static void waiting_in_on_drop_is_refused(void **state)
 {
-	struct mslot_type type = {.meta_bytes = sizeof(struct meta), .on_drop = wait_in_on_drop};
+	static const struct mslot_type later = {.meta_bytes = sizeof(struct meta), .on_drop = wait_in_on_drop};
+	static const struct mslot_type at_once = {
+		.meta_bytes = sizeof(struct meta), .on_drop = wait_in_on_drop, .flags = MSLOT_TYPE_IMMEDIATE};
 	(void)state;
 
 	seen_unique = mslot_frame_try_unique(claim(1, &deferred), NULL);
 	nr_refused = 0;
-	mslot_frame_drop(claim(0, &type));
+	mslot_frame_drop(claim(0, &later));
 	assert_err(mslot_barrier(region), MSLOT_OK);
 	assert_int_equal(drops, 1);
 	assert_int_equal(nr_refused, 5);
-	type.flags = MSLOT_TYPE_IMMEDIATE;
-	mslot_frame_drop(claim(0, &type));
+	mslot_frame_drop(claim(0, &at_once));
 	assert_int_equal(drops, 2);
 	assert_int_equal(nr_refused, 10);
 	mslot_unique_drop(seen_unique);
