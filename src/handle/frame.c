@@ -15,6 +15,7 @@ enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, co
 
 	if (UNLIKELY(!type_is_valid(type)))
 		return MSLOT_INVALID;
+	region_know_type(region, type);
 	if (!type_is_immediate(type) && UNLIKELY(!reclaim_has_room(region)) && (err = reclaim_make_room(region)))
 		return err;
 	if (state_is_fresh(slot_peek_state(slot)))
@@ -52,17 +53,18 @@ FLATTEN struct mslot_frame *mslot_frame_claim(struct mslot_region *region, uint6
 					      const struct mslot_type *type, const void *meta, enum mslot_err *why)
 {
 	uint64_t index = region_index(region, paddr);
+	uintptr_t carried = region_type_word(region, type);
 
-	if (UNLIKELY(index >= region->nr_frames || !type_is_valid(type) || type_words(type) > MSLOT_META_MAX / 8 ||
-		     !meta || !(type_is_immediate(type) || reclaim_has_room(region)) || !reclaim_is_registered()))
+	if (UNLIKELY(index >= region->nr_frames || (carried ^ (uintptr_t)type) > TYPE_PLAIN || !meta || !type ||
+		     !reclaim_is_registered()))
 		return claim_slow(region, paddr, type, meta, why);
 	struct slot *slot = &region->slots[index];
 	uint64_t word = slot_peek_state(slot);
-	bool is_plain = type_is_plain(type, region);
 	/* The address is made anew there, rather than kept in a register here. */
 	if (UNLIKELY(state_is_fresh(word) || !slot_try_claim(slot, word)))
 		return claim_slow(region, slot_paddr(region, slot), type, meta, why);
-	slot_fill_words(slot, type, is_plain, meta);
+	slot_fill_words(slot, type, meta);
+	slot_set_type(slot, carried);
 	slot_publish(slot, word);
 	return slot_frame(slot);
 }

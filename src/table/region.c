@@ -161,7 +161,19 @@ void slot_fill(struct slot *slot, const struct mslot_type *type, const void *met
 		memcpy(slot->meta, meta, type->meta_bytes);
 	else
 		memset(slot->meta, 0, type->meta_bytes);
-	slot_set_type(slot, type, type_is_plain(type, slot_region(slot)));
+	slot_set_type(slot, type_word(slot_region(slot), type));
+}
+
+void region_know_type(struct mslot_region *region, const struct mslot_type *type)
+{
+	_Atomic uintptr_t *place = region_known_type(region, type);
+
+	if (type->meta_bytes % 8 || (region_is_limited(region) && !(type->flags & MSLOT_TYPE_IMMEDIATE)))
+		return;
+	/* [relaxed] the word says all there is. Never replaced, so that types which share a place do not take turns. */
+	if (!atomic_load_explicit(place, memory_order_relaxed))
+		/* [relaxed] as above. */
+		atomic_store_explicit(place, type_word(region, type), memory_order_relaxed);
 }
 
 uint64_t mslot_region_nr_frames(const struct mslot_region *region)

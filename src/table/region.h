@@ -13,8 +13,10 @@
 /* Slots of one bit of `touched`: the grain in which walks skip what was never claimed. */
 #define TOUCHED_SHIFT 12
 
+#define NR_KNOWN_TYPES 16
+
 struct mslot_region {
-	/* Read only once created. */
+	/* Read only once created, but for the cache at the end. */
 	struct slot *slots;
 	uint64_t base, nr_frames;
 	unsigned frame_shift;
@@ -26,6 +28,7 @@ struct mslot_region {
 	/* The one upward edge: who wants to hear of unused frames, or NULL. Set before the region is shared. */
 	void (*give_back)(struct mslot_region *region, uint64_t index);
 	size_t mapping_bytes;
+	_Atomic uintptr_t known_types[NR_KNOWN_TYPES];
 };
 
 /* Any slot of a region leads to the region: slot tables begin on, and have to themselves, multiples of this. */
@@ -111,36 +114,48 @@ static inline bool type_is_valid(const struct mslot_type *type)
 	       (type->meta_align & (type->meta_align - 1)) == 0;
 }
 
-/* The words of metadata where they are whole, and not too many; else a large number. */
-static inline size_t type_words(const struct mslot_type *type)
+/* What a slot carries as its type: the address, and whether the last put has nothing to do but to recycle. */
+static inline uintptr_t type_word(const struct mslot_region *region, const struct mslot_type *type)
 {
-	return type->meta_bytes >> 3 | type->meta_bytes << (8 * sizeof(size_t) - 3);
+	bool is_plain = type->flags & MSLOT_TYPE_IMMEDIATE && !type->on_drop && !region->give_back;
+
+	return (uintptr_t)type | (is_plain ? TYPE_PLAIN : 0);
 }
 
-/* Whether the last put of such a frame has nothing to do but to recycle. */
-static inline bool type_is_plain(const struct mslot_type *type, const struct mslot_region *region)
+/*
+ * Types that a claim need not look at again, by a hash of their address: valid, of whole words, with no backlog to
+ * mind. Filled by the first claim of each; two that share a place leave the second to the slow path.
+ */
+static inline _Atomic uintptr_t *region_known_type(struct mslot_region *region, const struct mslot_type *type)
 {
-	/* Bits, not branches: a claim is on its way to a locked instruction. */
-	return !!(type->flags & MSLOT_TYPE_IMMEDIATE) & !type->on_drop & !region->give_back;
+	return &region->known_types[(uintptr_t)type / sizeof(uint64_t) % NR_KNOWN_TYPES];
+}
+
+COLD void region_know_type(struct mslot_region *region, const struct mslot_type *type);
+
+/* The word of a known type, or anything else. */
+static inline uintptr_t region_type_word(struct mslot_region *region, const struct mslot_type *type)
+{
+	/* [relaxed] the word says all there is, and types do not change. */
+	return atomic_load_explicit(region_known_type(region, type), memory_order_relaxed);
 }
 
 /* Writes type and metadata of a slot that the caller has to itself; meta NULL means zeros. */
 void slot_fill(struct slot *slot, const struct mslot_type *type, const void *meta);
 
 /* The same where meta is whole words: copied in place, since a call of memcpy() would cost as much as the claim. */
-static inline void slot_fill_words(struct slot *slot, const struct mslot_type *type, bool is_plain, const void *meta)
+static inline void slot_fill_words(struct slot *slot, const struct mslot_type *type, const void *meta)
 {
+	size_t bytes = type->meta_bytes;
+
 	_Static_assert(MSLOT_META_MAX == 5 * 8, "the words below");
-#define FILL_WORD(word)                                                                                                \
-	if (type->meta_bytes > 8 * (word))                                                                             \
-	memcpy(slot->meta + 8 * (word), (const char *)meta + 8 * (word), 8)
-	FILL_WORD(0);
-	FILL_WORD(1);
-	FILL_WORD(2);
-	FILL_WORD(3);
-	FILL_WORD(4);
-#undef FILL_WORD
-	slot_set_type(slot, type, is_plain);
+	if (LIKELY(bytes > 0))
+		memcpy(slot->meta, meta, 8);
+	if (LIKELY(bytes > 8))
+		memcpy(slot->meta + 8, (const char *)meta + 8, 8);
+	if (UNLIKELY(bytes > 16))
+		for (size_t at = 16; at < bytes && at < MSLOT_META_MAX; at += 8)
+			memcpy(slot->meta + at, (const char *)meta + at, 8);
 }
 
 /* Reports a fault on `slot`, whose word was `seen`. */

@@ -92,10 +92,10 @@ void slot_unclaim(struct slot *slot)
 	atomic_store_explicit(&slot->state, next, memory_order_release);
 }
 
-void slot_set_type(struct slot *slot, const struct mslot_type *type, bool is_plain)
+void slot_set_type(struct slot *slot, uintptr_t type_word)
 {
 	/* [release:type] whoever reads it reads a state at least as new as our claim or our unique. */
-	atomic_store_explicit(&slot->type, (uintptr_t)type + is_plain, memory_order_release);
+	atomic_store_explicit(&slot->type, type_word, memory_order_release);
 }
 
 void slot_publish(struct slot *slot, uint64_t claimed)

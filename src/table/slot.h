@@ -46,7 +46,7 @@ bool slot_is_plain(const struct slot *slot);
 bool slot_try_claim(struct slot *slot, uint64_t word);
 enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed);
 void slot_unclaim(struct slot *slot);
-void slot_set_type(struct slot *slot, const struct mslot_type *type, bool is_plain);
+void slot_set_type(struct slot *slot, uintptr_t type_word);
 void slot_publish(struct slot *slot, uint64_t claimed);
 void slot_publish_unique(struct slot *slot, uint64_t claimed);
 
