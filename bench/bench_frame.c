@@ -24,7 +24,7 @@
 			for (unsigned i = 0; i < GBENCH_CHUNK; i++) {                                                  \
 				operation;                                                                             \
 			}                                                                                              \
-	while (gbench_window_open(run))
+	while (gbench_window_open(run, GBENCH_CHUNK))
 
 /* A frame of its own held for each of the thread's slots. */
 static void hold_own(struct gbench_run *run, const struct race *race, struct mslot_frame **frames)

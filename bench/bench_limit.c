@@ -65,7 +65,7 @@ static void xadd_hot(struct gbench_run *run, void *ctx)
 		do
 			for (unsigned i = 0; i < GBENCH_CHUNK; i++)
 				atomic_fetch_add_explicit(&hot.word, 1, memory_order_relaxed);
-		while (gbench_window_open(run));
+		while (gbench_window_open(run, GBENCH_CHUNK));
 	bench_thread_end();
 }
 

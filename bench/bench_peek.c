@@ -8,6 +8,8 @@
 
 #include <time.h>
 
+#define LATENCY_THREADS 8 /* the most that it is registered for */
+
 static inline void peek_once(const struct impl *impl, struct mslot_region *region, uint64_t paddr)
 {
 	const uint64_t *meta;
@@ -53,7 +55,7 @@ static void peek_hot(struct gbench_run *run, void *ctx)
 			for (unsigned i = 0; i < GBENCH_CHUNK; i++)
 				peek_once(&impl, race->region, HOT_DEFERRED_FRAME);
 			mslot_quiescent_state();
-		} while (gbench_window_open(run));
+		} while (gbench_window_open(run, GBENCH_CHUNK));
 	bench_thread_end();
 }
 
@@ -65,33 +67,44 @@ static uint64_t now_ns(void)
 	return (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
 }
 
+/* Of each thread; all have left the loop when the first one reads them. */
+static struct samples latencies[LATENCY_THREADS];
+
+static void report_latency(struct gbench_run *run)
+{
+	struct samples sorted;
+
+	if (!samples_join(&sorted, latencies, sizeof(*latencies), (size_t)gbench_threads(run))) {
+		gbench_fail(run, "no memory");
+		return;
+	}
+	gbench_count(run, "p50", (double)samples_percentile(&sorted, 0.5), false);
+	gbench_count(run, "p99", (double)samples_percentile(&sorted, 0.99), false);
+	gbench_count(run, "p999", (double)samples_percentile(&sorted, 0.999), false);
+	gbench_count(run, "max", (double)samples_percentile(&sorted, 1), false);
+	samples_free(&sorted);
+}
+
 static void get_drop_latency(struct gbench_run *run, void *ctx)
 {
 	const struct race *race = ctx;
 	struct impl impl = *race->impl;
-	struct samples all, sorted;
+	struct samples *own = &latencies[gbench_thread(run)];
 
-	if (!samples_init(&all)) {
+	if (!own->values && !samples_init(own)) {
 		gbench_fail(run, "no memory");
 		return;
 	}
+	own->nr = 0;
 	bench_thread_begin(run);
 	while (gbench_window(run))
-		do
-			for (unsigned i = 0; i < GBENCH_CHUNK; i++) {
-				uint64_t from = now_ns();
-				impl.frame_drop(impl.frame_get(race->region, HOT_FRAME, NULL));
-				samples_add(&all, now_ns() - from);
-			}
-		while (gbench_window_open(run));
-	if (samples_join(&sorted, &all, sizeof(all), 1)) {
-		gbench_count(run, "p50", (double)samples_percentile(&sorted, 0.5), true);
-		gbench_count(run, "p99", (double)samples_percentile(&sorted, 0.99), true);
-		gbench_count(run, "p999", (double)samples_percentile(&sorted, 0.999), true);
-		gbench_count(run, "max", (double)samples_percentile(&sorted, 1), true);
-		samples_free(&sorted);
-	}
-	samples_free(&all);
+		do {
+			uint64_t from = now_ns();
+			impl.frame_drop(impl.frame_get(race->region, HOT_FRAME, NULL));
+			samples_add(own, now_ns() - from);
+		} while (gbench_window_open(run, 1));
+	if (gbench_thread(run) == 0)
+		report_latency(run);
 	bench_thread_end();
 }
 
@@ -105,7 +118,7 @@ void bench_peeks(void)
 
 void bench_latency(void)
 {
-	static const int threads[] = {2, 8, 0};
+	static const int threads[] = {2, LATENCY_THREADS, 0};
 
 	for (unsigned i = 0; race_of(i); i++)
 		bench_register("frame", "get_drop_latency", "hot", race_of(i)->impl->name, threads, get_drop_latency,

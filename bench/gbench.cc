@@ -53,9 +53,9 @@ bool gbench_window(gbench_run *run)
 	return true;
 }
 
-bool gbench_window_open(gbench_run *run)
+bool gbench_window_open(gbench_run *run, int64_t nr)
 {
-	run->items += GBENCH_CHUNK;
+	run->items += nr;
 	return std::chrono::steady_clock::now() < run->end;
 }
 

@@ -37,11 +37,12 @@ bool gbench_batch(struct gbench_run *run, int64_t nr);
  *     while (gbench_window(run))
  *             do
  *                     ... GBENCH_CHUNK operations ...
- *             while (gbench_window_open(run));
+ *             while (gbench_window_open(run, GBENCH_CHUNK));
  */
-#define GBENCH_CHUNK 256
+#define GBENCH_CHUNK 64
 bool gbench_window(struct gbench_run *run);
-bool gbench_window_open(struct gbench_run *run);
+/* Looks at the clock, which costs 25 ns; `nr` operations were done since it last did. */
+bool gbench_window_open(struct gbench_run *run, int64_t nr);
 
 /* Calls `fn` around each wait of a thread for the others, at both ends of its loop. To be set before gbench_main(). */
 void gbench_on_wait(void (*fn)(bool begins));
