@@ -4,7 +4,7 @@
  *
  * A `struct mslot_frame *` stands for one reference. Whoever holds it must end it, once: with
  * mslot_frame_drop(), with mslot_frame_into_raw(), or by a call that says it takes the handle.
- * gcc's -fanalyzer checks that in the user's code (see MSLOT_MAKES_FRAME).
+ * gcc -Wall -fanalyzer checks that in the user's code (see MSLOT_MAKES_FRAME).
  *
  *   ref_count   references, forgotten ones included (OSTD: `reference_count`)
  *   raw_count   forgotten references: turned into bare addresses, not yet restored

@@ -33,7 +33,8 @@ enum {
 };
 
 /**
- * A type of metadata. Types are compared by address; each must outlive every region that it is used in.
+ * A type of metadata. Types are compared by address; each must outlive every region that
+ * it is used in, and must not change meanwhile.
  * A type that is not MSLOT_TYPE_IMMEDIATE is "deferred": readers may peek, and recycling waits for them.
  */
 struct mslot_type {
