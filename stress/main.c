@@ -1,31 +1,65 @@
 /* SPDX-License-Identifier: MIT
  *
- * metaslot-stress: runs one mix on many threads, then asks the audit. Exit 0 held, 1 broken, 2 usage, 77 cannot run.
+ * metaslot-stress: runs one mix on many threads, then asks the audit.
+ *
+ * Promises: exit 0 held, 1 broken, 2 usage, 77 cannot run here; what was asked for as JSON is written in both
+ *           of the first two cases.
+ * Read:     main(), run(), finish(). A thread that sees something broken says so and stays where it is, as the table
+ *           can no longer be trusted; the main thread then reports what there is and ends the process.
  */
-#include "mix.h"
+#include "options.h"
+#include "oracle.h"
 
-#include <getopt.h>
+#include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
-static const struct mix *const mixes[] = {&mix_claim, &mix_refcount, &mix_raw, &mix_unique, &mix_peek};
-#define NR_MIXES (sizeof(mixes) / sizeof(mixes[0]))
-static uint64_t seed, planted;
+struct job {
+	struct worker worker;
+	pthread_t thread;
+	_Atomic bool ended, stuck;
+};
+
+static struct options options;
+static struct job *jobs;
+static struct mslot_region *region;
+static double started_at, ran_for;
 static _Atomic bool must_stop;
-/* Relaxed throughout, so that they add no edge that would hide one the library lacks. */
-static _Atomic uint32_t owned[STRESS_FRAMES];
-static _Atomic uint64_t nr_drops;
+static _Atomic(const char *) broken;
+static sem_t ends; /* posted by each thread that ends, or breaks */
+static _Thread_local struct job *own_job;
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static _Noreturn void finish(void);
 
 void stress_broken(const char *what, uint64_t paddr)
 {
-	fprintf(stderr, "broken: %s, paddr 0x%" PRIx64 ", seed %" PRIu64 "\n", what, paddr, seed);
-	_exit(1);
+	const char *none = NULL;
+
+	if (atomic_compare_exchange_strong(&broken, &none, what))
+		fprintf(stderr, "broken: %s, paddr 0x%" PRIx64 ", seed %" PRIu64 "\n", what, paddr, options.seed);
+	atomic_store(&must_stop, true);
+	if (own_job)
+		atomic_store(&own_job->stuck, true);
+	sem_post(&ends);
+	if (pthread_equal(pthread_self(), options.main_thread))
+		finish();
+	for (;;)
+		pause();
 }
 
 static void on_fault(const struct mslot_fault *fault, void *ctx)
@@ -34,183 +68,198 @@ static void on_fault(const struct mslot_fault *fault, void *ctx)
 	stress_broken(fault->what, fault->paddr);
 }
 
-static void on_drop(void *meta, uint64_t paddr, void *memory)
+static uint64_t now_ns(void)
 {
-	struct cookie *cookie = meta;
+	struct timespec time;
 
-	(void)memory;
-	stress_check(cookie, paddr);
-	if (atomic_exchange_explicit(&owned[paddr >> 12], 0, memory_order_relaxed) != 1)
-		stress_broken("on_drop ran twice for one claim", paddr);
-	cookie->value = cookie->inverse = STRESS_POISON;
-	atomic_fetch_add_explicit(&nr_drops, 1, memory_order_relaxed);
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
-
-const struct mslot_type stress_types[2] = {
-	{.name = "immediate", .meta_bytes = sizeof(struct cookie), .meta_align = 8, .on_drop = on_drop,
-	 .flags = MSLOT_TYPE_IMMEDIATE},
-	{.name = "deferred", .meta_bytes = sizeof(struct cookie), .meta_align = 8, .on_drop = on_drop},
-};
-
-uint64_t stress_random(struct worker *worker)
-{
-	worker->random ^= worker->random << 13;
-	worker->random ^= worker->random >> 7;
-	return worker->random ^= worker->random << 17;
-}
-
-uint64_t stress_paddr(struct worker *worker)
-{
-	uint64_t random = stress_random(worker);
-
-	return (random & 1 ? random >> 8 & 3 : random >> 8 & (STRESS_FRAMES - 1)) << 12;
-}
-
-struct mslot_frame *stress_claim(struct worker *worker, uint64_t paddr)
-{
-	enum mslot_err why = MSLOT_OK;
-	uint64_t value = stress_random(worker);
-	struct cookie cookie = {value, planted ? value : ~value};
-	struct mslot_frame *frame =
-		mslot_frame_claim(worker->region, paddr, &stress_types[value >> 20 & 1], &cookie, &why);
-
-	if (!frame) {
-		stress_refused(worker, why);
-		return NULL;
-	}
-	if (atomic_exchange_explicit(&owned[paddr >> 12], 1, memory_order_relaxed) != 0)
-		stress_broken("a claim had two winners", paddr);
-	worker->claims++;
-	return frame;
-}
-
-void stress_check(const struct cookie *cookie, uint64_t paddr)
-{
-	if (cookie->value != ~cookie->inverse)
-		stress_broken("a cookie is poisoned or torn", paddr);
-}
-
-void stress_refused(struct worker *worker, enum mslot_err why)
-{
-	worker->refused++;
-	if (why != MSLOT_IN_USE && why != MSLOT_UNUSED && why != MSLOT_BUSY && why != MSLOT_UNIQUE &&
-	    why != MSLOT_WRONG_TYPE)
-		stress_broken(mslot_err_name(why), MSLOT_PADDR_NONE);
-}
-
-struct job {
-	struct worker worker;
-	const struct mix *mix;
-	pthread_t thread;
-};
 
 static void *run(void *arg)
 {
 	struct job *job = arg;
+	struct worker *worker = &job->worker;
 
+	own_job = job;
 	if (mslot_thread_register())
 		stress_broken("a thread could not register", MSLOT_PADDR_NONE);
 	while (!atomic_load_explicit(&must_stop, memory_order_relaxed)) {
-		job->mix->step(&job->worker);
-		if (++job->worker.ops % 64 == 0)
-			mslot_quiescent_state();
+		/* Every 64th is timed, so that the clock does not set the pace. */
+		bool timed = worker->ops++ % 64 == 0;
+		uint64_t start = timed ? now_ns() : 0;
+
+		worker->mix->step(worker);
+		if (timed)
+			samples_add(&worker->latency, now_ns() - start);
+		mslot_quiescent_state();
 	}
+	for (unsigned i = 0; i < STRESS_HELD; i++)
+		mslot_frame_drop(worker->held[i]);
 	mslot_thread_unregister();
+	atomic_store(&job->ended, true);
+	sem_post(&ends);
 	return NULL;
 }
 
-static int usage(FILE *to, int status)
+static bool threads_have_ended(void)
 {
-	fputs("metaslot-stress [--threads N] [--seconds S] [--mix NAME] [--seed N] [--json FILE]\nmixes:\n", to);
-	for (size_t i = 0; i < NR_MIXES; i++)
-		fprintf(to, "%s\n", mixes[i]->name);
-	return status;
+	for (unsigned i = 0; i < options.nr_threads; i++)
+		if (!atomic_load(&jobs[i].ended) && !atomic_load(&jobs[i].stuck))
+			return false;
+	return true;
+}
+
+static void nap_until_post(double seconds)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += (long)(seconds * 1e9);
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	while (sem_timedwait(&ends, &until) && errno == EINTR)
+		;
+}
+
+static void progress(double elapsed)
+{
+	static double next = 10;
+
+	if (isatty(STDOUT_FILENO)) {
+		int width = (int)(40 * (elapsed < options.seconds ? elapsed / options.seconds : 1));
+		printf("\r%s [%-40.*s] %.0f of %g s", options.mix->name, width,
+		       "########################################", elapsed, options.seconds);
+	} else if (elapsed >= next) {
+		next += 10;
+		printf("%.0f of %g s\n", elapsed, options.seconds);
+	}
+	fflush(stdout);
+}
+
+static json_t *report(uint64_t ops, bool clean, uint64_t nr_broken)
+{
+	struct samples all;
+	struct rusage usage;
+	size_t nr = 0;
+	/* Only of threads that ended: a stuck one may be anywhere. */
+	struct samples *sets = calloc(options.nr_threads, sizeof(*sets));
+
+	for (unsigned i = 0; sets && i < options.nr_threads; i++)
+		if (atomic_load(&jobs[i].ended))
+			sets[nr++] = jobs[i].worker.latency;
+	if (!sets || !samples_join(&all, sets, sizeof(*sets), nr))
+		return NULL;
+	getrusage(RUSAGE_SELF, &usage);
+	return json_pack("{s:i, s:s, s:s, s:i, s:I, s:f, s:f, s:{s:I, s:I, s:I, s:I}, s:{s:b, s:I}, s:I, s:I, s:b}",
+			 "schema", 1, "impl", "mslot", "mix", options.mix->name, "threads", (int)options.nr_threads,
+			 "ops", (json_int_t)ops, "seconds", ran_for, "per_second", (double)ops / ran_for, "latency_ns",
+			 "p50", (json_int_t)samples_percentile(&all, 0.5), "p99",
+			 (json_int_t)samples_percentile(&all, 0.99), "p999",
+			 (json_int_t)samples_percentile(&all, 0.999), "max", (json_int_t)samples_percentile(&all, 1),
+			 "audit", "clean", clean, "broken", (json_int_t)nr_broken, "seed", (json_int_t)options.seed,
+			 "rss_kib", (json_int_t)usage.ru_maxrss, "held", clean);
+}
+
+/* Reports and ends the process; with what the threads that ended have counted. */
+static _Noreturn void finish(void)
+{
+	uint64_t ops = 0, claims = 0, refused = 0, peeks = 0, nr_broken = 0;
+	const char *what = atomic_load(&broken);
+	struct mslot_audit audit;
+
+	for (double limit = now() + 1; what && now() < limit && !threads_have_ended();)
+		nap_until_post(0.1);
+	if (ran_for <= 0)
+		ran_for = now() - started_at;
+	for (unsigned i = 0; i < options.nr_threads; i++) {
+		if (!atomic_load(&jobs[i].ended))
+			continue;
+		ops += jobs[i].worker.ops;
+		claims += jobs[i].worker.claims;
+		refused += jobs[i].worker.refused;
+		peeks += jobs[i].worker.peeks;
+	}
+	if (what)
+		/* What the oracle saw counts too. */
+		nr_broken = 1 + (mslot_audit(region, &audit) ? 0 : audit.nr_broken);
+	printf("%s: %s; %" PRIu64 " ops, %" PRIu64 " claims, %" PRIu64 " refused, %" PRIu64 " peeks\n",
+	       options.mix->name, what ? "broken" : "held", ops, claims, refused, peeks);
+	printf("audit: %s\n", what ? what : "clean");
+	fflush(stdout);
+	if (options.json) {
+		json_t *json = report(ops, !what, nr_broken);
+		if (!json || json_dumpf(json, options.json, JSON_INDENT(2)) || fclose(options.json)) {
+			fputs("metaslot-stress: the JSON could not be written\n", stderr);
+			_exit(what ? 1 : 77);
+		}
+	}
+	/* exit(), so that sanitizers have their say; but not beside stuck threads. */
+	if (what)
+		_exit(1);
+	exit(0);
+}
+
+static _Noreturn void cannot_run(const char *why)
+{
+	fprintf(stderr, "metaslot-stress: cannot run here: %s\n", why);
+	_exit(77);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"threads", 1, 0, 't'}, {"seconds", 1, 0, 's'}, {"mix", 1, 0, 'm'},
-						{"seed", 1, 0, 'r'},	{"json", 1, 0, 'j'},	{"plant", 0, 0, 'p'},
-						{"help", 0, 0, 'h'},	{0, 0, 0, 0}};
-	const struct mix *mix = &mix_refcount;
-	const char *json = NULL;
-	unsigned long nr = 2;
-	double seconds = 2;
-
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		seed = (uint64_t)time(NULL);
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		if (c == 't')
-			nr = strtoul(optarg, NULL, 10);
-		else if (c == 's')
-			seconds = strtod(optarg, NULL);
-		else if (c == 'r')
-			seed = strtoull(optarg, NULL, 0);
-		else if (c == 'j')
-			json = optarg;
-		else if (c == 'p')
-			planted = 1;
-		else if (c == 'm') {
-			mix = NULL;
-			for (size_t i = 0; i < NR_MIXES; i++)
-				if (!strcmp(optarg, mixes[i]->name))
-					mix = mixes[i];
-		} else
-			return usage(c == 'h' ? stdout : stderr, c == 'h' ? 0 : 2);
-	}
-	if (!mix || nr < 1 || nr > 1024 || !(seconds > 0 && seconds < 1e6) || optind != argc)
-		return usage(stderr, 2);
-	printf("seed %" PRIu64 "\n", seed);
-	fflush(stdout);
-	mslot_set_fault_handler(on_fault, NULL);
-	struct mslot_region *region =
-		mslot_region_create(&(struct mslot_region_config){.nr_frames = STRESS_FRAMES}, NULL);
-	struct job *jobs = calloc(nr, sizeof(*jobs));
-	if (!region || !jobs)
-		return 77;
-	for (unsigned long i = 0; i < nr; i++) {
-		jobs[i].mix = mix;
-		jobs[i].worker.region = region;
-		jobs[i].worker.id = (unsigned)i;
-		jobs[i].worker.random = ((seed + i + 1) * UINT64_C(0x9e3779b97f4a7c15)) | 1;
-		if (pthread_create(&jobs[i].thread, NULL, run, &jobs[i]))
-			return 77;
-	}
-	struct timespec left = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
-	while (nanosleep(&left, &left))
-		;
-	atomic_store_explicit(&must_stop, true, memory_order_relaxed);
-	uint64_t ops = 0, claims = 0, refused = 0;
-	for (unsigned long i = 0; i < nr; i++) {
-		pthread_join(jobs[i].thread, NULL);
-		ops += jobs[i].worker.ops;
-		claims += jobs[i].worker.claims;
-		refused += jobs[i].worker.refused;
-	}
+	uint64_t nr_frames, claims = 0;
 	struct mslot_audit audit;
+
+	int status = options_read(&options, argc, argv);
+	if (status >= 0)
+		return status;
+	printf("seed %" PRIu64 "\n", options.seed);
+	fflush(stdout);
+	stress_plant = options.plant;
+	mslot_set_fault_handler(on_fault, NULL);
+	nr_frames = options.mix->nr_frames > 64 ? (uint64_t)options.mix->nr_frames * options.nr_threads : 64;
+	region = mslot_region_create(&(struct mslot_region_config){.nr_frames = nr_frames}, NULL);
+	jobs = calloc(options.nr_threads, sizeof(*jobs));
+	if (!region || !jobs || !oracle_init(nr_frames) || sem_init(&ends, 0, 0))
+		cannot_run("no memory");
+	started_at = now();
+	for (unsigned i = 0; i < options.nr_threads; i++) {
+		struct worker *worker = &jobs[i].worker;
+		worker->mix = options.mix;
+		worker->region = region;
+		worker->random = ((options.seed + i + 1) * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+		if (!samples_init(&worker->latency))
+			cannot_run("no memory");
+		if (pthread_create(&jobs[i].thread, NULL, run, &jobs[i]))
+			cannot_run("no more threads");
+	}
+	for (double elapsed = 0; (elapsed = now() - started_at) < options.seconds && !atomic_load(&broken);) {
+		double left = options.seconds - elapsed;
+		progress(elapsed);
+		nap_until_post(left < 0.2 ? left : 0.2);
+	}
+	progress(options.seconds);
+	if (isatty(STDOUT_FILENO))
+		putchar('\n');
+	atomic_store(&must_stop, true);
+	while (!threads_have_ended() && !atomic_load(&broken))
+		nap_until_post(0.2);
+	if (atomic_load(&broken))
+		finish();
+	ran_for = now() - started_at;
+	for (unsigned i = 0; i < options.nr_threads; i++) {
+		pthread_join(jobs[i].thread, NULL);
+		claims += jobs[i].worker.claims;
+	}
 	if (mslot_thread_register() || mslot_barrier(region) || mslot_audit(region, &audit))
 		stress_broken("the barrier or the audit was refused", MSLOT_PADDR_NONE);
-	bool clean = mslot_is_clean(region) && !audit.nr_broken &&
-		     audit.by_status[MSLOT_STATUS_UNUSED] == STRESS_FRAMES;
-	if (!clean)
+	if (!mslot_is_clean(region) || audit.nr_broken || audit.by_status[MSLOT_STATUS_UNUSED] != nr_frames)
 		stress_broken("the audit at the end is not clean", MSLOT_PADDR_NONE);
-	if (claims != atomic_load_explicit(&nr_drops, memory_order_relaxed))
+	if (claims != oracle_drops())
 		stress_broken("on_drop did not run once per claim", MSLOT_PADDR_NONE);
 	if (mslot_region_destroy(region))
 		stress_broken("the region could not be destroyed", MSLOT_PADDR_NONE);
 	mslot_thread_unregister();
-	printf("%s: held; %" PRIu64 " ops, %" PRIu64 " claims, %" PRIu64 " refused, audit clean\n", mix->name, ops,
-	       claims, refused);
-	FILE *file = json ? fopen(json, "w") : NULL;
-	if (json && !file)
-		return 77;
-	if (file) {
-		fprintf(file,
-			"{\"schema\":1,\"impl\":\"mslot\",\"mix\":\"%s\",\"threads\":%lu,\"ops\":%" PRIu64
-			",\"seconds\":%g,\"per_second\":%.0f,\"audit\":{\"clean\":true,\"broken\":0},\"seed\":%" PRIu64 "}\n",
-			mix->name, nr, ops, seconds, (double)ops / seconds, seed);
-		fclose(file);
-	}
-	free(jobs);
-	return 0;
+	finish();
 }

@@ -1,41 +1,62 @@
 /* SPDX-License-Identifier: MIT
  *
  * What main.c and the mixes share. A mix is one step function, called by every thread until time is up.
- * Cookies are plain memory on purpose: ThreadSanitizer then sees a missing edge of the library.
+ * Cookies are plain memory on purpose: ThreadSanitizer then sees a missing edge of the library. The oracle's own
+ * words are relaxed throughout, so that they add no edge which would hide one that the library lacks.
  */
 #ifndef STRESS_MIX_H
 #define STRESS_MIX_H
 
+#include "samples.h"
+
 #include <metaslot/metaslot.h>
 #include <stdatomic.h>
 
-#define STRESS_FRAMES 64
 #define STRESS_POISON UINT64_C(0xdeadc0dedeadc0de)
+#define STRESS_HELD 16
+#define STRESS_BOARD 16
 
 struct cookie {
 	uint64_t value, inverse;
 };
 
 struct worker {
+	const struct mix *mix;
 	struct mslot_region *region;
-	uint64_t random, ops, refused, claims;
-	unsigned id;
+	uint64_t random, ops, refused, claims, peeks;
+	struct mslot_frame *held[STRESS_HELD];
+	struct samples latency;
 };
 
 struct mix {
 	const char *name, *proves;
 	void (*step)(struct worker *worker);
+	/* Frames per thread; few make threads meet, many leave room for those that wait for a grace period. */
+	unsigned nr_frames;
+	/* One claim in so many is of the deferred type. */
+	unsigned deferred_in;
 };
 
-extern const struct mix mix_claim, mix_refcount, mix_raw, mix_unique, mix_peek;
+extern const struct mix mix_claim, mix_refcount, mix_raw, mix_unique, mix_peek, mix_segment;
 extern const struct mslot_type stress_types[2]; /* immediate, deferred */
 
+/* A defect that the harness makes on purpose, to show that its oracle can fail. */
+enum plant { PLANT_NONE, PLANT_COOKIE, PLANT_DROP, PLANT_WINNERS, PLANT_STALE, PLANT_LEAK, PLANT_NR };
+extern enum plant stress_plant;
+
 uint64_t stress_random(struct worker *worker);
+/* An address: now and then one of four that all threads fight for. */
 uint64_t stress_paddr(struct worker *worker);
 /* Claims with a fresh cookie, and checks that nobody else owns the frame; NULL if refused. */
 struct mslot_frame *stress_claim(struct worker *worker, uint64_t paddr);
+/* Gets the frame, or claims it where nobody has it; NULL if both were refused. */
+struct mslot_frame *stress_get_or_claim(struct worker *worker, uint64_t paddr);
+/* The frame is claimed: writes its cookie and makes this thread its owner. */
+void stress_own(struct worker *worker, uint64_t paddr, struct cookie *cookie);
 void stress_check(const struct cookie *cookie, uint64_t paddr);
+void stress_check_frame(struct mslot_frame *frame, uint64_t paddr);
 void stress_refused(struct worker *worker, enum mslot_err why);
+/* Says what broke; the calling thread goes no further. */
 _Noreturn void stress_broken(const char *what, uint64_t paddr);
 
 #endif

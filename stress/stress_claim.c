@@ -8,7 +8,21 @@
 
 static void step(struct worker *worker)
 {
-	mslot_frame_drop(stress_claim(worker, stress_paddr(worker)));
+	uint64_t paddr = stress_paddr(worker);
+	struct mslot_frame *frame = stress_claim(worker, paddr);
+
+	if (!frame)
+		return;
+	stress_check_frame(frame, paddr);
+	if (stress_plant == PLANT_LEAK && worker->claims % 1024 == 0)
+		return;
+	mslot_frame_drop(frame);
 }
 
-const struct mix mix_claim = {"claim", "a claim has exactly one winner", step};
+const struct mix mix_claim = {
+	.name = "claim",
+	.proves = "a claim has exactly one winner",
+	.step = step,
+	.nr_frames = 32768,
+	.deferred_in = 8,
+};

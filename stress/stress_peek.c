@@ -6,28 +6,83 @@
  */
 #include "mix.h"
 
+#include <time.h>
+
+#define PEEKS 4
+
+/* Where frames were claimed lately. */
+static _Atomic uint64_t board[STRESS_BOARD];
+
+/* Each thread holds a few frames; drops the oldest and claims another. */
+static void turn_over(struct worker *worker)
+{
+	uint64_t paddr = stress_paddr(worker);
+	unsigned at = stress_random(worker) % STRESS_HELD;
+
+	mslot_frame_drop(worker->held[at]);
+	worker->held[at] = stress_claim(worker, paddr);
+	if (worker->held[at])
+		atomic_store_explicit(&board[stress_random(worker) % STRESS_BOARD], paddr, memory_order_relaxed);
+}
+
+static void nap(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+}
+
 static void step(struct worker *worker)
 {
-	enum mslot_err why = MSLOT_OK;
-	uint64_t paddr = stress_paddr(worker);
+	const volatile struct cookie *seen[PEEKS];
+	uint64_t paddrs[PEEKS], values[PEEKS];
+	unsigned nr = 0;
+	uint64_t random = stress_random(worker);
 
-	if (stress_random(worker) % 4 == 0) {
-		mslot_frame_drop(stress_claim(worker, paddr));
+	if (random % 2 == 0) {
+		turn_over(worker);
 		return;
 	}
 	mslot_read_lock();
-	const volatile struct cookie *cookie = mslot_peek(worker->region, paddr, &stress_types[1], &why);
-	if (cookie) {
-		uint64_t value = cookie->value;
-		stress_check((const struct cookie *)cookie, paddr);
-		for (volatile unsigned i = 0; i < 50; i++)
-			;
-		if (cookie->value != value)
-			stress_broken("a cookie changed inside a reader section", paddr);
-	} else {
-		stress_refused(worker, why);
+	for (unsigned i = 0; i < PEEKS; i++) {
+		enum mslot_err why = MSLOT_OK;
+		uint64_t at = stress_random(worker) % STRESS_BOARD;
+		uint64_t paddr = atomic_load_explicit(&board[at], memory_order_relaxed);
+		const struct cookie *cookie = mslot_peek(worker->region, paddr, &stress_types[1], &why);
+
+		if (!cookie) {
+			stress_refused(worker, why);
+			continue;
+		}
+		worker->peeks++;
+		stress_check(cookie, paddr);
+		paddrs[nr] = paddr;
+		values[nr] = cookie->value;
+		seen[nr++] = cookie;
 	}
-	mslot_read_unlock();
+	/* The defect: what was peeked at is used after the section. */
+	bool stale = stress_plant == PLANT_STALE;
+	if (stale) {
+		mslot_read_unlock();
+		mslot_thread_offline();
+	}
+	/* Now and then the section is longer than many grace periods would be that do not wait for it. */
+	unsigned rounds = random % 512 == 1 ? 8 : 2;
+	for (unsigned round = 0; round < rounds; round++) {
+		for (unsigned i = 0; i < nr; i++)
+			if (seen[i]->value != values[i] || seen[i]->inverse != ~values[i])
+				stress_broken("a cookie changed inside a reader section", paddrs[i]);
+		if (rounds > 2 || stale)
+			nap();
+	}
+	if (stale)
+		mslot_thread_online();
+	else
+		mslot_read_unlock();
 }
 
-const struct mix mix_peek = {"peek", "what a reader peeked at does not change inside its section", step};
+const struct mix mix_peek = {
+	.name = "peek",
+	.proves = "what a reader peeked at does not change inside its section",
+	.step = step,
+	.nr_frames = 4096,
+	.deferred_in = 1,
+};

@@ -10,12 +10,8 @@ static void step(struct worker *worker)
 {
 	enum mslot_err why = MSLOT_OK;
 	uint64_t paddr = stress_paddr(worker);
-	struct mslot_frame *frame = mslot_frame_get(worker->region, paddr, &why);
+	struct mslot_frame *frame = stress_get_or_claim(worker, paddr);
 
-	if (!frame) {
-		stress_refused(worker, why);
-		frame = stress_claim(worker, paddr);
-	}
 	if (!frame)
 		return;
 	if (mslot_frame_clone_into_raw(frame) != paddr || mslot_frame_into_raw(frame) != paddr)
@@ -23,9 +19,16 @@ static void step(struct worker *worker)
 	frame = mslot_frame_from_raw(worker->region, paddr, &why);
 	if (!frame)
 		stress_broken("a forgotten reference is gone", paddr);
+	stress_check_frame(frame, paddr);
 	mslot_frame_drop(frame);
 	if (mslot_frame_drop_raw(worker->region, paddr))
 		stress_broken("a forgotten reference is gone", paddr);
 }
 
-const struct mix mix_raw = {"raw", "a forgotten reference keeps its frame until it is restored or dropped", step};
+const struct mix mix_raw = {
+	.name = "raw",
+	.proves = "a forgotten reference keeps its frame until it is restored or dropped",
+	.step = step,
+	.nr_frames = 64,
+	.deferred_in = 256,
+};

@@ -8,24 +8,25 @@
 
 static void step(struct worker *worker)
 {
-	enum mslot_err why = MSLOT_OK;
 	uint64_t paddr = stress_paddr(worker);
-	struct mslot_frame *frame = mslot_frame_get(worker->region, paddr, &why);
+	struct mslot_frame *frame = stress_get_or_claim(worker, paddr);
 
-	if (!frame) {
-		stress_refused(worker, why);
-		frame = stress_claim(worker, paddr);
-	}
 	if (!frame)
 		return;
 	struct mslot_frame *clone = mslot_frame_clone(frame);
+	/* The compiler knows what ends a handle, and would see through this. */
+	struct mslot_frame *volatile again = clone;
 	mslot_frame_drop(frame);
-	for (unsigned i = 0; i < 2; i++) {
-		const struct cookie *cookie = mslot_frame_meta(clone, &stress_types[i]);
-		if (cookie)
-			stress_check(cookie, paddr);
-	}
+	stress_check_frame(clone, paddr);
 	mslot_frame_drop(clone);
+	if (stress_plant == PLANT_DROP)
+		mslot_frame_drop(again);
 }
 
-const struct mix mix_refcount = {"refcount", "the last of many puts, and only it, ends the frame", step};
+const struct mix mix_refcount = {
+	.name = "refcount",
+	.proves = "the last of many puts, and only it, ends the frame",
+	.step = step,
+	.nr_frames = 64,
+	.deferred_in = 256,
+};

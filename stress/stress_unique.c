@@ -10,17 +10,14 @@ static void step(struct worker *worker)
 {
 	enum mslot_err why = MSLOT_OK;
 	uint64_t paddr = stress_paddr(worker);
-	struct mslot_frame *frame = mslot_frame_get(worker->region, paddr, &why);
+	struct mslot_frame *frame = stress_get_or_claim(worker, paddr);
 
-	if (!frame) {
-		stress_refused(worker, why);
-		frame = stress_claim(worker, paddr);
-	}
 	if (!frame)
 		return;
 	struct mslot_unique *unique = mslot_frame_try_unique(frame, &why);
 	if (!unique) {
 		stress_refused(worker, why);
+		stress_check_frame(frame, paddr);
 		mslot_frame_drop(frame);
 		return;
 	}
@@ -33,4 +30,10 @@ static void step(struct worker *worker)
 	mslot_frame_drop(mslot_unique_share(unique));
 }
 
-const struct mix mix_unique = {"unique", "a unique owner may write the metadata of an immediate type", step};
+const struct mix mix_unique = {
+	.name = "unique",
+	.proves = "a unique owner may write the metadata of an immediate type",
+	.step = step,
+	.nr_frames = 64,
+	.deferred_in = 256,
+};

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The oracle: what must hold in every mix, kept outside the table.
+ *
+ * Promises: a second winner of a claim, a second on_drop, and a cookie that is torn, poisoned or changed end the run.
+ * Read:     stress_claim() and on_drop(), which must alternate on each frame.
+ */
+#include "oracle.h"
+
+#include <stdlib.h>
+
+enum plant stress_plant;
+static _Atomic uint32_t *owned;
+static _Atomic uint64_t nr_drops;
+
+bool oracle_init(uint64_t nr_frames)
+{
+	owned = calloc(nr_frames, sizeof(*owned));
+	return owned != NULL;
+}
+
+uint64_t oracle_drops(void)
+{
+	return atomic_load_explicit(&nr_drops, memory_order_relaxed);
+}
+
+static void on_drop(void *meta, uint64_t paddr, void *memory)
+{
+	struct cookie *cookie = meta;
+
+	(void)memory;
+	stress_check(cookie, paddr);
+	if (atomic_exchange_explicit(&owned[paddr >> 12], 0, memory_order_relaxed) != 1)
+		stress_broken("on_drop ran twice for one claim", paddr);
+	cookie->value = cookie->inverse = STRESS_POISON;
+	atomic_fetch_add_explicit(&nr_drops, 1, memory_order_relaxed);
+}
+
+const struct mslot_type stress_types[2] = {
+	{.name = "immediate",
+	 .meta_bytes = sizeof(struct cookie),
+	 .meta_align = 8,
+	 .on_drop = on_drop,
+	 .flags = MSLOT_TYPE_IMMEDIATE},
+	{.name = "deferred", .meta_bytes = sizeof(struct cookie), .meta_align = 8, .on_drop = on_drop},
+};
+
+uint64_t stress_random(struct worker *worker)
+{
+	worker->random ^= worker->random << 13;
+	worker->random ^= worker->random >> 7;
+	return worker->random ^= worker->random << 17;
+}
+
+uint64_t stress_paddr(struct worker *worker)
+{
+	uint64_t random = stress_random(worker);
+	bool is_hot = worker->mix->nr_frames > 64 ? (random & 15) == 0 : random & 1;
+
+	return (is_hot ? random >> 8 & 3 : (random >> 8) % mslot_region_nr_frames(worker->region)) << 12;
+}
+
+void stress_own(struct worker *worker, uint64_t paddr, struct cookie *cookie)
+{
+	if (atomic_exchange_explicit(&owned[paddr >> 12], 1, memory_order_relaxed) != 0)
+		stress_broken("a claim had two winners", paddr);
+	if (cookie) {
+		cookie->value = stress_random(worker);
+		cookie->inverse = ~cookie->value;
+	}
+	worker->claims++;
+}
+
+struct mslot_frame *stress_claim(struct worker *worker, uint64_t paddr)
+{
+	enum mslot_err why = MSLOT_OK;
+	uint64_t value = stress_random(worker);
+	struct cookie cookie = {value, stress_plant == PLANT_COOKIE ? value : ~value};
+	bool deferred = (value >> 20) % worker->mix->deferred_in == 0;
+	struct mslot_frame *frame = mslot_frame_claim(worker->region, paddr, &stress_types[deferred], &cookie, &why);
+
+	if (frame || (stress_plant == PLANT_WINNERS && why == MSLOT_IN_USE))
+		stress_own(worker, paddr, NULL);
+	else
+		stress_refused(worker, why);
+	return frame;
+}
+
+struct mslot_frame *stress_get_or_claim(struct worker *worker, uint64_t paddr)
+{
+	enum mslot_err why = MSLOT_OK;
+	struct mslot_frame *frame = mslot_frame_get(worker->region, paddr, &why);
+
+	if (frame)
+		return frame;
+	stress_refused(worker, why);
+	return stress_claim(worker, paddr);
+}
+
+void stress_check(const struct cookie *cookie, uint64_t paddr)
+{
+	if (cookie->value != ~cookie->inverse)
+		stress_broken("a cookie is poisoned or torn", paddr);
+}
+
+void stress_check_frame(struct mslot_frame *frame, uint64_t paddr)
+{
+	const struct cookie *cookie = mslot_frame_meta(frame, mslot_frame_type(frame));
+
+	if (mslot_frame_paddr(frame) != paddr || !cookie)
+		stress_broken("a handle leads to another frame", paddr);
+	stress_check(cookie, paddr);
+}
+
+void stress_refused(struct worker *worker, enum mslot_err why)
+{
+	worker->refused++;
+	if (why != MSLOT_IN_USE && why != MSLOT_UNUSED && why != MSLOT_BUSY && why != MSLOT_UNIQUE &&
+	    why != MSLOT_WRONG_TYPE)
+		stress_broken(mslot_err_name(why), MSLOT_PADDR_NONE);
+}
