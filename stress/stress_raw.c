@@ -30,5 +30,5 @@ const struct mix mix_raw = {
 	.proves = "a forgotten reference keeps its frame until it is restored or dropped",
 	.step = step,
 	.nr_frames = 64,
-	.deferred_in = 256,
+	.deferred_in = 8192,
 };

@@ -28,5 +28,5 @@ const struct mix mix_refcount = {
 	.proves = "the last of many puts, and only it, ends the frame",
 	.step = step,
 	.nr_frames = 64,
-	.deferred_in = 256,
+	.deferred_in = 8192,
 };

@@ -43,5 +43,5 @@ const struct mix mix_segment = {
 	.proves = "a segment is claimed, split and dropped all or nothing",
 	.step = step,
 	.nr_frames = 1024,
-	.deferred_in = 8,
+	.deferred_in = 64,
 };

@@ -35,5 +35,5 @@ const struct mix mix_unique = {
 	.proves = "a unique owner may write the metadata of an immediate type",
 	.step = step,
 	.nr_frames = 64,
-	.deferred_in = 256,
+	.deferred_in = 8192,
 };
