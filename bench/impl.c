@@ -9,6 +9,8 @@
 extern const struct impl impl_global_fas, impl_global_ticket, impl_global_mcs, impl_global_mutex, impl_global_rwlock;
 extern const struct impl impl_slot_fas, impl_slot_ticket, impl_slot_mcs, impl_slot_mutex, impl_slot_rwlock;
 
+bool impl_is_oversubscribed;
+
 static const struct impl impl_mslot = {
 	.name = "mslot",
 	.can_defer = true,

@@ -38,6 +38,9 @@ struct impl {
 	bool (*is_clean)(const struct mslot_region *region);
 };
 
+/* To be set, before threads start, where there are more of them than cpus and none is measured by its waits. */
+extern bool impl_is_oversubscribed;
+
 /* All of them, mslot first, ended by NULL. */
 const struct impl *const *impl_list(void);
 

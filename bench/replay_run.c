@@ -243,6 +243,13 @@ static bool run_setup(struct run *run, struct replay_result *result)
 	return ok;
 }
 
+static unsigned nr_cpus(void)
+{
+	cpu_set_t allowed;
+
+	return sched_getaffinity(0, sizeof(allowed), &allowed) ? 1 : (unsigned)CPU_COUNT(&allowed);
+}
+
 static void pin(pthread_t thread, unsigned index)
 {
 	cpu_set_t allowed, one;
@@ -269,6 +276,7 @@ bool replay_run(const struct replay_config *config, const struct trace *trace, s
 	*result = (struct replay_result){0};
 	pthread_mutex_init(&run.error_lock, NULL);
 	pthread_barrier_init(&run.gate, NULL, config->nr_threads + 1);
+	impl_is_oversubscribed = config->nr_threads > nr_cpus();
 	if (run_setup(&run, result)) {
 		for (; started < config->nr_threads; started++) {
 			if (pthread_create(&run.workers[started].thread, NULL, work, &run.workers[started])) {
