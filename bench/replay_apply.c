@@ -19,9 +19,10 @@ static enum mslot_err claim(struct worker *worker, uint64_t paddr, unsigned kind
 	struct run *run = worker->run;
 	struct page_meta meta = {COOKIE(paddr), kind};
 	enum mslot_err why = MSLOT_OK;
+	struct mslot_frame *frame;
 	uint64_t since = 0;
 
-	while (!(*out = run->impl->frame_claim(run->region, paddr, &run->types[kind], &meta, &why))) {
+	while (!(frame = run->impl->frame_claim(run->region, paddr, &run->types[kind], &meta, &why))) {
 		if (why != MSLOT_BUSY || !run->config->is_deferred || has_failed(run))
 			return why;
 		if (!since)
@@ -29,6 +30,7 @@ static enum mslot_err claim(struct worker *worker, uint64_t paddr, unsigned kind
 		mslot_quiescent_state();
 		sched_yield();
 	}
+	*out = frame;
 	if (since) {
 		worker->nr_waits++;
 		worker->wait_ns += now_ns() - since;

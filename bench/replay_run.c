@@ -134,6 +134,19 @@ static bool release(struct run *run)
 	return true;
 }
 
+/* After an event that failed: whatever is held or forgotten, so that the region can go. */
+static void give_up_all(struct run *run)
+{
+	for (struct copy *copy = run->copies; copy->run && copy->held; copy++)
+		for (uint32_t pfn = 0; pfn < run->trace->nr_frames; pfn++) {
+			if (copy->held[pfn])
+				run->impl->frame_drop(copy->held[pfn]);
+			copy->held[pfn] = NULL;
+			while (!run->impl->frame_drop_raw(run->region, copy->base + ((uint64_t)pfn << 12)))
+				;
+		}
+}
+
 /* One round of all threads; its time, or a negative number if it failed. */
 static double run_round(struct run *run)
 {
@@ -308,11 +321,13 @@ bool replay_run(const struct replay_config *config, const struct trace *trace, s
 		snprintf(run.error, sizeof(run.error), "trace %s: the audit after the replay is not clean",
 			 trace->name);
 	memcpy(result->error, run.error, sizeof(result->error));
+	if (result->error[0] && started)
+		give_up_all(&run);
 	for (struct copy *copy = run.copies; copy && copy->run; copy++) {
 		free(copy->held);
 		free(copy->progress);
 	}
-	if (!result->error[0] && run.region)
+	if (run.region)
 		run.impl->region_destroy(run.region);
 	replay_plan_free(&run.plans[0]);
 	replay_plan_free(&run.plans[1]);
