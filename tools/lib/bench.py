@@ -28,7 +28,7 @@ REPLAY = os.path.join(BUILD, "bench", "metaslot-replay")
 # Seconds for the race and for the replays; the fewest and most repetitions; threads; how often a replay goes through
 # its trace (0: for half a second); seconds before a benchmark with more threads than processors is given up; what to
 # leave out.
-FULL = {"race": 300, "replay": 120, "least": 5, "most": 9, "threads": (1, 2, 4, 8), "rounds": 0, "patience": 20,
+FULL = {"race": 300, "replay": 120, "least": 5, "most": 9, "threads": (1, 2, 4, 8), "rounds": 0, "patience": 4,
         "without": None}
 QUICK = {"race": 20, "replay": 8, "least": 1, "most": 3, "threads": (1, 2), "rounds": 2, "patience": 1.5,
          "without": "(raw|map)/hot|peek/own|segment/"}
