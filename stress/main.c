@@ -9,15 +9,15 @@
  */
 #include "options.h"
 #include "oracle.h"
+#include "report.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,7 +29,7 @@ struct job {
 
 static struct options options;
 static struct job *jobs;
-static struct mslot_region *region;
+struct mslot_region *stress_region;
 static double started_at, ran_for;
 static _Atomic bool must_stop;
 static _Atomic(const char *) broken;
@@ -86,16 +86,17 @@ static void *run(void *arg)
 		stress_broken("a thread could not register", MSLOT_PADDR_NONE);
 	while (!atomic_load_explicit(&must_stop, memory_order_relaxed)) {
 		/* Every 64th is timed, so that the clock does not set the pace. */
-		bool timed = worker->ops++ % 64 == 0;
+		bool timed = worker->ops % 64 == 0;
 		uint64_t start = timed ? now_ns() : 0;
 
+		stress_begin(worker);
 		worker->mix->step(worker);
 		if (timed)
 			samples_add(&worker->latency, now_ns() - start);
 		mslot_quiescent_state();
 	}
-	for (unsigned i = 0; i < STRESS_HELD; i++)
-		mslot_frame_drop(worker->held[i]);
+	if (worker->mix->end)
+		worker->mix->end(worker);
 	mslot_thread_unregister();
 	atomic_store(&job->ended, true);
 	sem_post(&ends);
@@ -122,77 +123,27 @@ static void nap_until_post(double seconds)
 		;
 }
 
-static void progress(double elapsed)
-{
-	static double next = 10;
-
-	if (isatty(STDOUT_FILENO)) {
-		int width = (int)(40 * (elapsed < options.seconds ? elapsed / options.seconds : 1));
-		printf("\r%s [%-40.*s] %.0f of %g s", options.mix->name, width,
-		       "########################################", elapsed, options.seconds);
-	} else if (elapsed >= next) {
-		next += 10;
-		printf("%.0f of %g s\n", elapsed, options.seconds);
-	}
-	fflush(stdout);
-}
-
-static json_t *report(uint64_t ops, bool clean, uint64_t nr_broken)
-{
-	struct samples all;
-	struct rusage usage;
-	size_t nr = 0;
-	/* Only of threads that ended: a stuck one may be anywhere. */
-	struct samples *sets = calloc(options.nr_threads, sizeof(*sets));
-
-	for (unsigned i = 0; sets && i < options.nr_threads; i++)
-		if (atomic_load(&jobs[i].ended))
-			sets[nr++] = jobs[i].worker.latency;
-	if (!sets || !samples_join(&all, sets, sizeof(*sets), nr))
-		return NULL;
-	getrusage(RUSAGE_SELF, &usage);
-	return json_pack("{s:i, s:s, s:s, s:i, s:I, s:f, s:f, s:{s:I, s:I, s:I, s:I}, s:{s:b, s:I}, s:I, s:I, s:b}",
-			 "schema", 1, "impl", "mslot", "mix", options.mix->name, "threads", (int)options.nr_threads,
-			 "ops", (json_int_t)ops, "seconds", ran_for, "per_second", (double)ops / ran_for, "latency_ns",
-			 "p50", (json_int_t)samples_percentile(&all, 0.5), "p99",
-			 (json_int_t)samples_percentile(&all, 0.99), "p999",
-			 (json_int_t)samples_percentile(&all, 0.999), "max", (json_int_t)samples_percentile(&all, 1),
-			 "audit", "clean", clean, "broken", (json_int_t)nr_broken, "seed", (json_int_t)options.seed,
-			 "rss_kib", (json_int_t)usage.ru_maxrss, "held", clean);
-}
-
-/* Reports and ends the process; with what the threads that ended have counted. */
+/* Reports and ends the process. */
 static _Noreturn void finish(void)
 {
-	uint64_t ops = 0, claims = 0, refused = 0, peeks = 0, nr_broken = 0;
 	const char *what = atomic_load(&broken);
+	const struct worker **ended = calloc(options.nr_threads, sizeof(*ended));
+	struct totals totals = {.workers = ended, .broken = what};
 	struct mslot_audit audit;
 
 	for (double limit = now() + 1; what && now() < limit && !threads_have_ended();)
 		nap_until_post(0.1);
-	if (ran_for <= 0)
-		ran_for = now() - started_at;
-	for (unsigned i = 0; i < options.nr_threads; i++) {
-		if (!atomic_load(&jobs[i].ended))
-			continue;
-		ops += jobs[i].worker.ops;
-		claims += jobs[i].worker.claims;
-		refused += jobs[i].worker.refused;
-		peeks += jobs[i].worker.peeks;
-	}
+	totals.seconds = ran_for > 0 ? ran_for : now() - started_at;
+	for (unsigned i = 0; ended && i < options.nr_threads; i++)
+		if (atomic_load(&jobs[i].ended))
+			ended[totals.nr_workers++] = &jobs[i].worker;
 	if (what)
 		/* What the oracle saw counts too. */
-		nr_broken = 1 + (mslot_audit(region, &audit) ? 0 : audit.nr_broken);
-	printf("%s: %s; %" PRIu64 " ops, %" PRIu64 " claims, %" PRIu64 " refused, %" PRIu64 " peeks\n",
-	       options.mix->name, what ? "broken" : "held", ops, claims, refused, peeks);
-	printf("audit: %s\n", what ? what : "clean");
-	fflush(stdout);
-	if (options.json) {
-		json_t *json = report(ops, !what, nr_broken);
-		if (!json || json_dumpf(json, options.json, JSON_INDENT(2)) || fclose(options.json)) {
-			fputs("metaslot-stress: the JSON could not be written\n", stderr);
-			_exit(what ? 1 : 77);
-		}
+		totals.nr_broken = 1 + (mslot_audit(stress_region, &audit) ? 0 : audit.nr_broken);
+	report_lines(&options, &totals);
+	if (options.json && !report_json(&options, &totals)) {
+		fputs("metaslot-stress: the JSON could not be written\n", stderr);
+		_exit(what ? 1 : 77);
 	}
 	/* exit(), so that sanitizers have their say; but not beside stuck threads. */
 	if (what)
@@ -219,16 +170,26 @@ int main(int argc, char **argv)
 	stress_plant = options.plant;
 	mslot_set_fault_handler(on_fault, NULL);
 	nr_frames = options.mix->nr_frames > 64 ? (uint64_t)options.mix->nr_frames * options.nr_threads : 64;
-	region = mslot_region_create(&(struct mslot_region_config){.nr_frames = nr_frames}, NULL);
+	char *payload = mmap(NULL, nr_frames << STRESS_FRAME_SHIFT, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (payload == MAP_FAILED)
+		cannot_run("no memory");
+	stress_region = mslot_region_create(&(struct mslot_region_config){.nr_frames = nr_frames,
+									  .frame_shift = STRESS_FRAME_SHIFT,
+									  .memory = payload},
+					    NULL);
 	jobs = calloc(options.nr_threads, sizeof(*jobs));
-	if (!region || !jobs || !oracle_init(nr_frames) || sem_init(&ends, 0, 0))
+	if (!stress_region || !jobs || !oracle_init(nr_frames) || sem_init(&ends, 0, 0))
 		cannot_run("no memory");
 	started_at = now();
 	for (unsigned i = 0; i < options.nr_threads; i++) {
 		struct worker *worker = &jobs[i].worker;
 		worker->mix = options.mix;
-		worker->region = region;
-		worker->random = ((options.seed + i + 1) * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+		worker->region = stress_region;
+		worker->payload = payload;
+		worker->thread = i;
+		worker->nr_threads = options.nr_threads;
+		worker->seed = (options.seed + i) * UINT64_C(0xd1342543de82ef95);
 		if (!samples_init(&worker->latency))
 			cannot_run("no memory");
 		if (pthread_create(&jobs[i].thread, NULL, run, &jobs[i]))
@@ -236,10 +197,10 @@ int main(int argc, char **argv)
 	}
 	for (double elapsed = 0; (elapsed = now() - started_at) < options.seconds && !atomic_load(&broken);) {
 		double left = options.seconds - elapsed;
-		progress(elapsed);
+		report_progress(&options, elapsed);
 		nap_until_post(left < 0.2 ? left : 0.2);
 	}
-	progress(options.seconds);
+	report_progress(&options, options.seconds);
 	if (isatty(STDOUT_FILENO))
 		putchar('\n');
 	atomic_store(&must_stop, true);
@@ -252,13 +213,19 @@ int main(int argc, char **argv)
 		pthread_join(jobs[i].thread, NULL);
 		claims += jobs[i].worker.claims;
 	}
-	if (mslot_thread_register() || mslot_barrier(region) || mslot_audit(region, &audit))
-		stress_broken("the barrier or the audit was refused", MSLOT_PADDR_NONE);
-	if (!mslot_is_clean(region) || audit.nr_broken || audit.by_status[MSLOT_STATUS_UNUSED] != nr_frames)
+	if (mslot_thread_register())
+		stress_broken("the main thread could not register", MSLOT_PADDR_NONE);
+	/* Root table, leaf table, page: each retires the next. */
+	for (int round = 0; round < 3; round++)
+		if (mslot_barrier(stress_region))
+			stress_broken("a barrier was refused", MSLOT_PADDR_NONE);
+	if (mslot_audit(stress_region, &audit))
+		stress_broken("the audit was refused", MSLOT_PADDR_NONE);
+	if (!mslot_is_clean(stress_region) || audit.nr_broken || audit.by_status[MSLOT_STATUS_UNUSED] != nr_frames)
 		stress_broken("the audit at the end is not clean", MSLOT_PADDR_NONE);
 	if (claims != oracle_drops())
 		stress_broken("on_drop did not run once per claim", MSLOT_PADDR_NONE);
-	if (mslot_region_destroy(region))
+	if (mslot_region_destroy(stress_region))
 		stress_broken("the region could not be destroyed", MSLOT_PADDR_NONE);
 	mslot_thread_unregister();
 	finish();

@@ -15,6 +15,12 @@
 #define STRESS_POISON UINT64_C(0xdeadc0dedeadc0de)
 #define STRESS_HELD 16
 #define STRESS_BOARD 16
+/* Small frames, so that their payload is too. */
+#define STRESS_FRAME_SHIFT 7
+#define STRESS_FRAME (UINT64_C(1) << STRESS_FRAME_SHIFT)
+#define STRESS_THREADS_MOST 1024
+/* The digest of a thread's sequence is taken after so many operations. */
+#define STRESS_SEQUENCE 1024
 
 struct cookie {
 	uint64_t value, inverse;
@@ -23,27 +29,41 @@ struct cookie {
 struct worker {
 	const struct mix *mix;
 	struct mslot_region *region;
-	uint64_t random, ops, refused, claims, peeks;
-	struct mslot_frame *held[STRESS_HELD];
+	const char *payload; /* the region's */
+	unsigned thread, nr_threads;
+	uint64_t seed, random, digest, ops, refused, claims, peeks;
+	struct mslot_frame *held[STRESS_HELD]; /* mix peek */
+	struct mslot_frame *space;	       /* mix pagetable */
 	struct samples latency;
 };
 
 struct mix {
 	const char *name, *proves;
 	void (*step)(struct worker *worker);
+	/* Gives back what the steps keep; or NULL. */
+	void (*end)(struct worker *worker);
 	/* Frames per thread; few make threads meet, many leave room for those that wait for a grace period. */
 	unsigned nr_frames;
 	/* One claim in so many is of the deferred type. */
 	unsigned deferred_in;
 };
 
-extern const struct mix mix_claim, mix_refcount, mix_raw, mix_unique, mix_peek, mix_segment;
+extern const struct mix mix_claim, mix_refcount, mix_raw, mix_unique, mix_peek, mix_segment, mix_pagetable,
+	mix_everything;
+extern struct mslot_region *stress_region;	/* of all workers, for on_drop */
 extern const struct mslot_type stress_types[2]; /* immediate, deferred */
 
 /* A defect that the harness makes on purpose, to show that its oracle can fail. */
 enum plant { PLANT_NONE, PLANT_COOKIE, PLANT_DROP, PLANT_WINNERS, PLANT_STALE, PLANT_LEAK, PLANT_NR };
 extern enum plant stress_plant;
 
+/*
+ * The next operation of a thread depends on seed, thread and number alone: its random numbers begin anew, however many
+ * the one before has used, and whatever it met.
+ */
+void stress_begin(struct worker *worker);
+/* Says what the operation is to be, before anything shared is looked at: it becomes part of the digest. */
+void stress_chose(struct worker *worker, char what, uint64_t where);
 uint64_t stress_random(struct worker *worker);
 /* An address: now and then one of four that all threads fight for. */
 uint64_t stress_paddr(struct worker *worker);
@@ -53,6 +73,8 @@ struct mslot_frame *stress_claim(struct worker *worker, uint64_t paddr);
 struct mslot_frame *stress_get_or_claim(struct worker *worker, uint64_t paddr);
 /* The frame is claimed: writes its cookie and makes this thread its owner. */
 void stress_own(struct worker *worker, uint64_t paddr, struct cookie *cookie);
+/* What every type's on_drop begins with. */
+void stress_disown(struct cookie *cookie, uint64_t paddr);
 void stress_check(const struct cookie *cookie, uint64_t paddr);
 void stress_check_frame(struct mslot_frame *frame, uint64_t paddr);
 void stress_refused(struct worker *worker, enum mslot_err why);

@@ -12,13 +12,16 @@
 #include <sys/random.h>
 #include <time.h>
 
-static const struct mix *const mixes[] = {&mix_claim, &mix_refcount, &mix_raw, &mix_unique, &mix_peek, &mix_segment};
+static const struct mix *const mixes[] = {&mix_claim, &mix_refcount, &mix_raw,	     &mix_unique,
+					  &mix_peek,  &mix_segment,  &mix_pagetable, &mix_everything};
 static const char *const plants[PLANT_NR] = {"none", "cookie", "double-drop", "two-winners", "stale", "leak"};
 #define NR_MIXES (sizeof(mixes) / sizeof(mixes[0]))
 
 static int usage(FILE *to, int status)
 {
-	fputs("metaslot-stress [--threads N] [--seconds S] [--mix NAME] [--seed N] [--json FILE]\nmixes:\n", to);
+	fputs("metaslot-stress [--threads N] [--seconds S] [--mix NAME] [--seed N] [--sequence] [--json "
+	      "FILE]\nmixes:\n",
+	      to);
 	for (size_t i = 0; i < NR_MIXES; i++)
 		fprintf(to, "%s\n", mixes[i]->name);
 	return status;
@@ -48,7 +51,7 @@ static bool read_option(struct options *options, int option, const char *text)
 
 	switch (option) {
 	case 't':
-		if (!read_number(text, &number) || number < 1 || number > 1024)
+		if (!read_number(text, &number) || number < 1 || number > STRESS_THREADS_MOST)
 			return false;
 		options->nr_threads = (unsigned)number;
 		return true;
@@ -64,6 +67,9 @@ static bool read_option(struct options *options, int option, const char *text)
 				return true;
 			}
 		return false;
+	case 'q':
+		options->sequence = true;
+		return true;
 	case 'p':
 		for (unsigned i = 0; i < PLANT_NR; i++)
 			if (!strcmp(text, plants[i])) {
@@ -81,9 +87,9 @@ static bool read_option(struct options *options, int option, const char *text)
 
 int options_read(struct options *options, int argc, char **argv)
 {
-	static const struct option known[] = {
-		{"threads", 1, 0, 't'}, {"seconds", 1, 0, 's'}, {"mix", 1, 0, 'm'},  {"seed", 1, 0, 'r'},
-		{"json", 1, 0, 'j'},	{"plant", 1, 0, 'p'},	{"help", 0, 0, 'h'}, {0, 0, 0, 0}};
+	static const struct option known[] = {{"threads", 1, 0, 't'},  {"seconds", 1, 0, 's'}, {"mix", 1, 0, 'm'},
+					      {"seed", 1, 0, 'r'},     {"json", 1, 0, 'j'},    {"plant", 1, 0, 'p'},
+					      {"sequence", 0, 0, 'q'}, {"help", 0, 0, 'h'},    {0, 0, 0, 0}};
 
 	*options = (struct options){.mix = &mix_refcount, .nr_threads = 2, .seconds = 2, .main_thread = pthread_self()};
 	if (getrandom(&options->seed, sizeof(options->seed), 0) != sizeof(options->seed))

@@ -16,6 +16,7 @@ struct options {
 	double seconds;
 	uint64_t seed;
 	enum plant plant;
+	bool sequence; /* print each thread's digest */
 	FILE *json;
 	pthread_t main_thread;
 };

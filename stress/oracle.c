@@ -3,7 +3,7 @@
  * The oracle: what must hold in every mix, kept outside the table.
  *
  * Promises: a second winner of a claim, a second on_drop, and a cookie that is torn, poisoned or changed end the run.
- * Read:     stress_claim() and on_drop(), which must alternate on each frame.
+ * Read:     stress_own() and stress_disown(), which must alternate on each frame.
  */
 #include "oracle.h"
 
@@ -24,16 +24,19 @@ uint64_t oracle_drops(void)
 	return atomic_load_explicit(&nr_drops, memory_order_relaxed);
 }
 
-static void on_drop(void *meta, uint64_t paddr, void *memory)
+void stress_disown(struct cookie *cookie, uint64_t paddr)
 {
-	struct cookie *cookie = meta;
-
-	(void)memory;
 	stress_check(cookie, paddr);
-	if (atomic_exchange_explicit(&owned[paddr >> 12], 0, memory_order_relaxed) != 1)
+	if (atomic_exchange_explicit(&owned[paddr >> STRESS_FRAME_SHIFT], 0, memory_order_relaxed) != 1)
 		stress_broken("on_drop ran twice for one claim", paddr);
 	cookie->value = cookie->inverse = STRESS_POISON;
 	atomic_fetch_add_explicit(&nr_drops, 1, memory_order_relaxed);
+}
+
+static void on_drop(void *meta, uint64_t paddr, void *memory)
+{
+	(void)memory;
+	stress_disown(meta, paddr);
 }
 
 const struct mslot_type stress_types[2] = {
@@ -44,6 +47,24 @@ const struct mslot_type stress_types[2] = {
 	 .flags = MSLOT_TYPE_IMMEDIATE},
 	{.name = "deferred", .meta_bytes = sizeof(struct cookie), .meta_align = 8, .on_drop = on_drop},
 };
+
+static uint64_t scramble(uint64_t bits)
+{
+	bits = (bits ^ bits >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	bits = (bits ^ bits >> 27) * UINT64_C(0x94d049bb133111eb);
+	return bits ^ bits >> 31;
+}
+
+void stress_begin(struct worker *worker)
+{
+	worker->random = scramble(worker->seed + worker->ops++ * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+}
+
+void stress_chose(struct worker *worker, char what, uint64_t where)
+{
+	if (worker->ops <= STRESS_SEQUENCE)
+		worker->digest = scramble(worker->digest + (uint64_t)what + where * 257);
+}
 
 uint64_t stress_random(struct worker *worker)
 {
@@ -57,12 +78,13 @@ uint64_t stress_paddr(struct worker *worker)
 	uint64_t random = stress_random(worker);
 	bool is_hot = worker->mix->nr_frames > 64 ? (random & 15) == 0 : random & 1;
 
-	return (is_hot ? random >> 8 & 3 : (random >> 8) % mslot_region_nr_frames(worker->region)) << 12;
+	return (is_hot ? random >> 8 & 3 : (random >> 8) % mslot_region_nr_frames(worker->region))
+	       << STRESS_FRAME_SHIFT;
 }
 
 void stress_own(struct worker *worker, uint64_t paddr, struct cookie *cookie)
 {
-	if (atomic_exchange_explicit(&owned[paddr >> 12], 1, memory_order_relaxed) != 0)
+	if (atomic_exchange_explicit(&owned[paddr >> STRESS_FRAME_SHIFT], 1, memory_order_relaxed) != 0)
 		stress_broken("a claim had two winners", paddr);
 	if (cookie) {
 		cookie->value = stress_random(worker);

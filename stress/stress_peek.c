@@ -19,6 +19,7 @@ static void turn_over(struct worker *worker)
 	uint64_t paddr = stress_paddr(worker);
 	unsigned at = stress_random(worker) % STRESS_HELD;
 
+	stress_chose(worker, 't', paddr + at);
 	mslot_frame_drop(worker->held[at]);
 	worker->held[at] = stress_claim(worker, paddr);
 	if (worker->held[at])
@@ -41,6 +42,7 @@ static void step(struct worker *worker)
 		turn_over(worker);
 		return;
 	}
+	stress_chose(worker, 'p', random);
 	mslot_read_lock();
 	for (unsigned i = 0; i < PEEKS; i++) {
 		enum mslot_err why = MSLOT_OK;
@@ -79,10 +81,17 @@ static void step(struct worker *worker)
 		mslot_read_unlock();
 }
 
+static void end(struct worker *worker)
+{
+	for (unsigned i = 0; i < STRESS_HELD; i++)
+		mslot_frame_drop(worker->held[i]);
+}
+
 const struct mix mix_peek = {
 	.name = "peek",
 	.proves = "what a reader peeked at does not change inside its section",
 	.step = step,
+	.end = end,
 	.nr_frames = 4096,
 	.deferred_in = 1,
 };

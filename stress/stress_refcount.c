@@ -9,6 +9,8 @@
 static void step(struct worker *worker)
 {
 	uint64_t paddr = stress_paddr(worker);
+
+	stress_chose(worker, 'g', paddr);
 	struct mslot_frame *frame = stress_get_or_claim(worker, paddr);
 
 	if (!frame)

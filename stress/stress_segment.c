@@ -15,21 +15,24 @@ static void step(struct worker *worker)
 {
 	uint64_t random = stress_random(worker);
 	uint64_t nr = 1 + random % 8;
-	uint64_t start = (random >> 8) % (mslot_region_nr_frames(worker->region) - nr) << 12;
+	uint64_t start = (random >> 8) % (mslot_region_nr_frames(worker->region) - nr) << STRESS_FRAME_SHIFT;
 	const struct mslot_type *type = &stress_types[(random >> 40) % worker->mix->deferred_in == 0];
 	struct mslot_segment segment, clone, rest = {0};
-	enum mslot_err err =
-		mslot_segment_claim(worker->region, start, start + (nr << 12), type, own, worker, &segment);
+
+	stress_chose(worker, 's', start + nr);
+	enum mslot_err err = mslot_segment_claim(worker->region, start, start + (nr << STRESS_FRAME_SHIFT), type, own,
+						 worker, &segment);
 
 	if (err) {
 		stress_refused(worker, err);
 		return;
 	}
-	if (mslot_segment_clone(&segment, &clone) || (nr > 1 && mslot_segment_split(&segment, nr / 2 << 12, &rest)))
+	if (mslot_segment_clone(&segment, &clone) ||
+	    (nr > 1 && mslot_segment_split(&segment, nr / 2 << STRESS_FRAME_SHIFT, &rest)))
 		stress_broken("a live segment was refused", start);
 	mslot_segment_drop(&segment);
 	mslot_segment_drop(&rest);
-	for (uint64_t paddr = start; paddr < start + (nr << 12); paddr += 4096) {
+	for (uint64_t paddr = start; paddr < start + (nr << STRESS_FRAME_SHIFT); paddr += STRESS_FRAME) {
 		struct mslot_frame *frame = mslot_segment_next(&clone);
 		if (!frame)
 			stress_broken("a segment lost a frame", paddr);

@@ -10,6 +10,8 @@ static void step(struct worker *worker)
 {
 	enum mslot_err why = MSLOT_OK;
 	uint64_t paddr = stress_paddr(worker);
+
+	stress_chose(worker, 'u', paddr);
 	struct mslot_frame *frame = stress_get_or_claim(worker, paddr);
 
 	if (!frame)
