@@ -61,6 +61,16 @@ static void segment_calls(void)
 	assert_int_equal(segment.end, PADDR(6));
 }
 
+static void alloc_calls(void)
+{
+	struct mslot_segment other;
+
+	UNREGISTERED("mslot_alloc_frame", assert_null(mslot_alloc_frame(region, &immediate, NULL, NULL, NULL)));
+	UNREGISTERED("mslot_alloc_unique", assert_null(mslot_alloc_unique(region, &immediate, NULL, NULL, NULL)));
+	UNREGISTERED("mslot_alloc_segment",
+		     assert_true(mslot_alloc_segment(region, 2, 1, &immediate, NULL, NULL, NULL, &other)));
+}
+
 /* Asserts of cmocka's belong to the main thread: it is the one that unregisters. */
 static void calls_of_an_unregistered_thread_are_faults(void **state)
 {
@@ -76,6 +86,7 @@ static void calls_of_an_unregistered_thread_are_faults(void **state)
 	frame_calls();
 	unique_calls();
 	segment_calls();
+	alloc_calls();
 	assert_err(mslot_thread_register(), MSLOT_OK);
 	assert_err(mslot_frame_drop_raw(region, PADDR(0)), MSLOT_OK);
 	mslot_frame_drop(shared);

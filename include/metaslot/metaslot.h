@@ -7,12 +7,14 @@
  *   frame.h     shared frames: claim, get, clone, drop, forget, restore
  *   unique.h    one owner, writable metadata
  *   segment.h   contiguous frames under one handle
+ *   alloc.h     find free frames: one, a unique one, a run
  *   reclaim.h   threads, reader sections, grace periods
  *   audit.h     look at slots, check the table
  */
 #ifndef METASLOT_METASLOT_H
 #define METASLOT_METASLOT_H
 
+#include <metaslot/alloc.h>
 #include <metaslot/audit.h>
 #include <metaslot/error.h>
 #include <metaslot/frame.h>

@@ -122,6 +122,24 @@ static void segments(void)
 	mslot_segment_drop(&segment);
 }
 
+static void allocations(void)
+{
+	const struct mslot_alloc_options options = {.flags = MSLOT_ALLOC_MAY_WAIT};
+	enum mslot_err why = MSLOT_OK;
+	struct mslot_frame *frame = mslot_alloc_frame(region, &type, &(int){1}, NULL, &why);
+	struct mslot_unique *unique = mslot_alloc_unique(region, &type, NULL, &options, &why);
+	struct mslot_segment run;
+
+	EXPECT(frame && unique && mslot_frame_paddr(frame) != mslot_unique_paddr(unique));
+	EXPECT(*(const int *)mslot_frame_meta(frame, &type) == 1);
+	EXPECT(mslot_alloc_segment(region, 16, 16, &type, init, NULL, NULL, &run) == MSLOT_OK);
+	EXPECT(run.start % (16 * FRAME) == 0 && mslot_segment_nr_frames(&run) == 16);
+	EXPECT(mslot_alloc_segment(region, 64, 0, &type, NULL, NULL, NULL, &run) == MSLOT_NO_MEMORY);
+	mslot_segment_drop(&run);
+	mslot_unique_drop(unique);
+	mslot_frame_drop(frame);
+}
+
 static void audits(void)
 {
 	struct mslot_audit audit;
@@ -146,6 +164,7 @@ int main(void)
 	frames();
 	uniques();
 	segments();
+	allocations();
 	audits();
 	EXPECT(mslot_region_destroy(region) == MSLOT_OK);
 	EXPECT(mslot_thread_unregister() == MSLOT_OK);

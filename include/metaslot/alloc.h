@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Finds free frames and claims them: one frame, a unique one, a run.
+ *
+ * Frames that were allocated and frames that were claimed by address are the same, and mix freely: any of them is
+ * dropped as frame.h, unique.h and segment.h say, and is found again here. Which frame is free is only ever
+ * decided by its slot; what is remembered beside the slots are hints.
+ *
+ * May run together:  everything with everything.
+ */
+#ifndef METASLOT_ALLOC_H
+#define METASLOT_ALLOC_H
+
+#include <metaslot/frame.h>
+#include <metaslot/segment.h>
+#include <metaslot/unique.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+	/** Fills the frame's payload with zeros; INVALID where the region has no `memory`. */
+	MSLOT_ALLOC_ZEROED = 1u << 0,
+	/** Where only retired frames are left, waits for a grace period instead of answering NO_MEMORY. */
+	MSLOT_ALLOC_MAY_WAIT = 1u << 1,
+	/** Prefers `node`, then the others by their distance to it; else the caller's node comes first. */
+	MSLOT_ALLOC_ON_NODE = 1u << 2,
+};
+
+/** How to allocate; all zero, or NULL in its place, is the default. */
+struct mslot_alloc_options {
+	unsigned flags; /**< MSLOT_ALLOC_* */
+	unsigned node;	/**< the operating system's number of a NUMA node; with MSLOT_ALLOC_ON_NODE */
+};
+
+/**
+ * Claims any unused frame and returns the only handle to it.
+ *
+ * @type     layout of `meta`; must outlive the region
+ * @meta     `type->meta_bytes` bytes, copied into the slot; NULL for zeros
+ * @options  NULL for the default
+ * @why      set on failure; may be NULL
+ *
+ * Owner:    the caller; ends with mslot_frame_drop() or mslot_frame_into_raw().
+ * Order:    acquires `recycle`, releases `publish`.
+ * Progress: lock-free; with MSLOT_ALLOC_MAY_WAIT blocking.
+ * Context:  any registered thread; outside reader sections and on_drop if it may wait.
+ * Errors:   NO_MEMORY: at some moment during the call no frame was unused, or could become so by the wait that is
+ *           allowed; BUSY: backlog at its limit, or asked to wait where that is not possible; INVALID: `type`,
+ *           unknown flags, ZEROED without memory.
+ * Source:   OSTD `FrameAllocOptions::alloc_frame_with`.
+ */
+MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_alloc_frame(struct mslot_region *region,
+								  const struct mslot_type *type, const void *meta,
+								  const struct mslot_alloc_options *options,
+								  enum mslot_err *why);
+
+/** As mslot_alloc_frame(), but gives a unique handle; ends as unique.h says. */
+MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_alloc_unique(struct mslot_region *region,
+								     const struct mslot_type *type, const void *meta,
+								     const struct mslot_alloc_options *options,
+								     enum mslot_err *why);
+
+/**
+ * Claims any run of unused frames, all or nothing.
+ *
+ * @nr_frames     at least 1
+ * @align_frames  a power of two: the first frame's number, counted from the region's base, is a multiple of it; 0 means
+ * 1
+ * @init_fn       writes each frame's metadata, as for mslot_segment_claim(); NULL for zeros
+ * @out           untouched on failure
+ *
+ * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
+ * Order, Progress, Context: as mslot_alloc_frame(). Claims ascend, so of two that collide one gets through.
+ * Errors:   NO_MEMORY: at some moment during the call no fitting run was unused; BUSY, INVALID as there, and
+ *           `nr_frames` 0 or `align_frames` no power of two.
+ * Source:   OSTD `FrameAllocOptions::alloc_segment_with`.
+ */
+MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_alloc_segment(struct mslot_region *region, uint64_t nr_frames,
+							    uint64_t align_frames, const struct mslot_type *type,
+							    void (*init_fn)(void *ctx, uint64_t paddr, void *meta),
+							    void *ctx, const struct mslot_alloc_options *options,
+							    struct mslot_segment *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
