@@ -18,8 +18,8 @@ enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, co
 	region_know_type(region, type);
 	if (!type_is_immediate(type) && UNLIKELY(!reclaim_has_room(region)) && (err = reclaim_make_room(region)))
 		return err;
-	if (state_is_fresh(slot_peek_state(slot)))
-		region_touch(region, slot);
+	if (!region_is_touched(region, (uint64_t)(slot - region->slots)))
+		region_touch(region, (uint64_t)(slot - region->slots));
 	return slot_claim(slot, claimed);
 }
 
@@ -53,18 +53,17 @@ FLATTEN struct mslot_frame *mslot_frame_claim(struct mslot_region *region, uint6
 					      const struct mslot_type *type, const void *meta, enum mslot_err *why)
 {
 	uint64_t index = region_index(region, paddr);
-	uintptr_t carried = region_type_word(region, type);
 
-	if (UNLIKELY(index >= region->nr_frames || (carried ^ (uintptr_t)type) > TYPE_PLAIN || !meta || !type ||
-		     !reclaim_is_registered()))
+	if (UNLIKELY(index >= region->nr_frames || !region_knows_type(region, type) || !meta ||
+		     !region_is_touched(region, index) || !reclaim_is_registered()))
 		return claim_slow(region, paddr, type, meta, why);
 	struct slot *slot = &region->slots[index];
 	uint64_t word = slot_peek_state(slot);
 	/* The address is made anew there, rather than kept in a register here. */
-	if (UNLIKELY(state_is_fresh(word) || !slot_try_claim(slot, word)))
+	if (UNLIKELY(!slot_try_claim(slot, word)))
 		return claim_slow(region, slot_paddr(region, slot), type, meta, why);
-	slot_fill_words(slot, type, meta);
-	slot_set_type(slot, carried);
+	slot_fill_known(slot, type, meta);
+	slot_set_type(slot, region_type_word(region, type));
 	slot_publish(slot, word);
 	return slot_frame(slot);
 }
@@ -131,43 +130,69 @@ FLATTEN struct mslot_frame *mslot_frame_clone(const struct mslot_frame *frame)
 	return LIKELY(slot_verdict_settle(slot, slot_clone(slot), "mslot_frame_clone")) ? slot_frame(slot) : NULL;
 }
 
+static NOINLINE void drop_slow(struct slot *slot, enum slot_put tried, uint64_t seen)
+{
+	slot_verdict_settle(slot, slot_put_slow(slot, tried, seen), "mslot_frame_drop");
+}
+
 FLATTEN void mslot_frame_drop(struct mslot_frame *frame)
 {
 	struct slot *slot = frame_slot(frame);
+	enum slot_put tried;
+	uint64_t seen;
 
 	HARDENED_REGISTERED("mslot_frame_drop", );
-	if (LIKELY(slot))
-		slot_verdict_settle(slot, slot_put(slot), "mslot_frame_drop");
+	if (UNLIKELY(!slot))
+		return;
+	tried = slot_put_quick(slot, &seen);
+	if (tried == PUT_LAST)
+		reclaim_slot(slot, seen);
+	else if (UNLIKELY(tried != PUT_LEFT))
+		drop_slow(slot, tried, seen);
+}
+
+static NOINLINE uint64_t forget_slow(struct slot *slot, uint64_t delta, bool has_added, uint64_t seen)
+{
+	const char *call = delta == INTO_RAW ? "mslot_frame_into_raw" : "mslot_frame_clone_into_raw";
+
+	if (!slot_verdict_settle(slot, slot_forget_slow(slot, delta, has_added, seen), call))
+		return MSLOT_PADDR_NONE;
+	return slot_paddr(slot_region(slot), slot);
 }
 
 FLATTEN uint64_t mslot_frame_into_raw(struct mslot_frame *frame)
 {
 	struct slot *slot = frame_slot(frame);
+	uint64_t seen;
+	bool has_added;
 
 	HARDENED_REGISTERED("mslot_frame_into_raw", MSLOT_PADDR_NONE);
-	if (UNLIKELY(!slot_verdict_settle(slot, slot_into_raw(slot), "mslot_frame_into_raw")))
-		return MSLOT_PADDR_NONE;
-	return slot_paddr(slot_region(slot), slot);
+	if (LIKELY(slot_forget_quick(slot, INTO_RAW, &has_added, &seen)))
+		return slot_paddr(slot_region(slot), slot);
+	return forget_slow(slot, INTO_RAW, has_added, seen);
 }
 
 FLATTEN uint64_t mslot_frame_clone_into_raw(const struct mslot_frame *frame)
 {
 	struct slot *slot = frame_slot(frame);
+	uint64_t seen;
+	bool has_added;
 
 	HARDENED_REGISTERED("mslot_frame_clone_into_raw", MSLOT_PADDR_NONE);
-	if (UNLIKELY(!slot_verdict_settle(slot, slot_clone_into_raw(slot), "mslot_frame_clone_into_raw")))
-		return MSLOT_PADDR_NONE;
-	return slot_paddr(slot_region(slot), slot);
+	if (LIKELY(slot_forget_quick(slot, CLONE_INTO_RAW, &has_added, &seen)))
+		return slot_paddr(slot_region(slot), slot);
+	return forget_slow(slot, CLONE_INTO_RAW, has_added, seen);
 }
 
-FLATTEN struct mslot_frame *mslot_frame_from_raw(struct mslot_region *region, uint64_t paddr, enum mslot_err *why)
+/* The general case, as claim_slow(). */
+static NOINLINE struct mslot_frame *from_raw_slow(struct mslot_region *region, uint64_t paddr, enum mslot_err *why)
 {
 	enum mslot_err err = MSLOT_OK;
 	struct slot *slot;
 
 	HARDENED_REGISTERED("mslot_frame_from_raw", NULL);
 	slot = region_slot(region, paddr, &err);
-	if (slot && LIKELY(!(err = slot_from_raw(slot))))
+	if (slot && !(err = slot_from_raw(slot)))
 		return slot_frame(slot);
 	if (slot && err == MSLOT_OVERFLOW)
 		slot_fault(MSLOT_FAULT_OVERFLOW, "mslot_frame_from_raw", slot, slot_peek_state(slot));
@@ -175,7 +200,17 @@ FLATTEN struct mslot_frame *mslot_frame_from_raw(struct mslot_region *region, ui
 	return NULL;
 }
 
-FLATTEN enum mslot_err mslot_frame_drop_raw(struct mslot_region *region, uint64_t paddr)
+FLATTEN struct mslot_frame *mslot_frame_from_raw(struct mslot_region *region, uint64_t paddr, enum mslot_err *why)
+{
+	uint64_t index = region_index(region, paddr);
+
+	if (LIKELY(index < region->nr_frames && reclaim_is_registered() && slot_from_raw_quick(&region->slots[index])))
+		return slot_frame(&region->slots[index]);
+	return from_raw_slow(region, paddr, why);
+}
+
+/* The general case, as claim_slow(). */
+static NOINLINE enum mslot_err drop_raw_slow(struct mslot_region *region, uint64_t paddr)
 {
 	enum mslot_err err = MSLOT_OK;
 	bool is_last = false;
@@ -186,6 +221,15 @@ FLATTEN enum mslot_err mslot_frame_drop_raw(struct mslot_region *region, uint64_
 	if (slot && !(err = slot_drop_raw(slot, &is_last)) && is_last)
 		reclaim_slot(slot, slot_peek_state(slot));
 	return err;
+}
+
+FLATTEN enum mslot_err mslot_frame_drop_raw(struct mslot_region *region, uint64_t paddr)
+{
+	uint64_t index = region_index(region, paddr);
+
+	if (LIKELY(index < region->nr_frames && reclaim_is_registered() && slot_drop_raw_quick(&region->slots[index])))
+		return MSLOT_OK;
+	return drop_raw_slow(region, paddr);
 }
 
 struct mslot_unique *mslot_frame_try_unique(struct mslot_frame *frame, enum mslot_err *why)

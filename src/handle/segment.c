@@ -181,7 +181,7 @@ enum mslot_err mslot_segment_into_raw(struct mslot_segment *segment, uint64_t *s
 	if (!nr || !start || !end)
 		return MSLOT_INVALID;
 	for (uint64_t i = 0; i < nr; i++) {
-		struct slot_verdict verdict = slot_into_raw(&slots[i]);
+		struct slot_verdict verdict = slot_forget(&slots[i], INTO_RAW);
 
 		if (LIKELY(verdict.fault == MSLOT_FAULT_NONE))
 			continue;
@@ -213,7 +213,7 @@ enum mslot_err mslot_segment_from_raw(struct mslot_region *region, uint64_t star
 		err = slot_from_raw(&slots[i]);
 		if (err) {
 			while (i--)
-				(void)slot_into_raw(&slots[i]);
+				(void)slot_forget(&slots[i], INTO_RAW);
 			return err;
 		}
 	}

@@ -63,9 +63,9 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 		why_set(why, err);
 		return NULL;
 	}
-	/* header, touched bits, slots: one mapping */
-	uint64_t nr_touched = (((config->nr_frames - 1) >> TOUCHED_SHIFT) / 64 + 1) * sizeof(uint64_t);
-	uint64_t header = (sizeof(struct mslot_region) + nr_touched + HEADER_ALIGN - 1) & ~(HEADER_ALIGN - 1);
+	/* header, touched grains, slots: one mapping */
+	uint64_t nr_grains = ((config->nr_frames - 1) >> GRAIN_SHIFT) + 1;
+	uint64_t header = (sizeof(struct mslot_region) + nr_grains + HEADER_ALIGN - 1) & ~(HEADER_ALIGN - 1);
 	uint64_t bytes = (header + config->nr_frames * MSLOT_SLOT_BYTES + HEADER_ALIGN - 1) & ~(HEADER_ALIGN - 1);
 	struct mslot_region *region = map_chunks(bytes);
 
@@ -82,8 +82,10 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 	region->backlog_limit =
 		config->backlog_limit && config->backlog_limit < INT64_MAX ? config->backlog_limit : INT64_MAX;
 	region->backlog_grain = region->backlog_limit < 64 * 64 ? (uint32_t)(region->backlog_limit / 64) : 64;
-	region->touched = (_Atomic uint64_t *)(region + 1);
 	region->mapping_bytes = bytes;
+	for (unsigned i = 0; i < NR_KNOWN_TYPES; i++)
+		/* [relaxed] nobody else knows the region yet. */
+		atomic_store_explicit(&region->known_types[i].type, KNOWN_NONE, memory_order_relaxed);
 	name_chunks(region, region);
 	/* [relaxed] nobody else knows the region yet. */
 	atomic_store_explicit(region_backlog(region), 0, memory_order_relaxed);
@@ -112,27 +114,37 @@ enum mslot_err region_free(struct mslot_region *region)
 	return MSLOT_OK;
 }
 
-void region_touch(struct mslot_region *region, const struct slot *slot)
+/*
+ * By writing, once a grain: a claim reads a slot before it writes it, and page by page that would be a fault for the
+ * page of zeros, a second one for a page of its own, and a flush of the other processors' address translations in
+ * between.
+ */
+void region_touch(struct mslot_region *region, uint64_t index)
 {
-	uint64_t chunk = (uint64_t)(slot - region->slots) >> TOUCHED_SHIFT;
+	uint64_t grain = index >> GRAIN_SHIFT;
+#ifdef MADV_POPULATE_WRITE
+	char *start = (char *)(region->slots + (grain << GRAIN_SHIFT));
+	size_t bytes = sizeof(struct slot) << GRAIN_SHIFT,
+	       left = (size_t)((char *)region + region->mapping_bytes - start);
 
-	/* [relaxed] a bit is only ever set, and read where nothing runs that could set it. */
-	atomic_fetch_or_explicit(&region->touched[chunk / 64], UINT64_C(1) << chunk % 64, memory_order_relaxed);
+	/* Where the kernel cannot, the faults do. */
+	(void)madvise(start, left < bytes ? left : bytes, MADV_POPULATE_WRITE);
+#endif
+	/* [relaxed] only ever set, and relied on only where nothing runs that could set it. */
+	atomic_store_explicit(region_touched(region) + grain, true, memory_order_relaxed);
 }
 
 bool region_walk(const struct mslot_region *region, bool (*fn)(struct slot *slot, void *ctx), void *ctx)
 {
-	uint64_t nr_chunks = ((region->nr_frames - 1) >> TOUCHED_SHIFT) + 1;
+	uint64_t nr_grains = ((region->nr_frames - 1) >> GRAIN_SHIFT) + 1;
 
-	for (uint64_t chunk = 0; chunk < nr_chunks; chunk++) {
-		/* [relaxed] see region_touch(). */
-		uint64_t bits = atomic_load_explicit(&region->touched[chunk / 64], memory_order_relaxed);
-		if (!(bits & UINT64_C(1) << chunk % 64))
+	for (uint64_t grain = 0; grain < nr_grains; grain++) {
+		if (!region_is_touched(region, grain << GRAIN_SHIFT))
 			continue;
-		uint64_t end = (chunk + 1) << TOUCHED_SHIFT;
+		uint64_t end = (grain + 1) << GRAIN_SHIFT;
 		if (end > region->nr_frames)
 			end = region->nr_frames;
-		for (uint64_t index = chunk << TOUCHED_SHIFT; index < end; index++)
+		for (uint64_t index = grain << GRAIN_SHIFT; index < end; index++)
 			if (!fn(&region->slots[index], ctx))
 				return false;
 	}
@@ -166,14 +178,20 @@ void slot_fill(struct slot *slot, const struct mslot_type *type, const void *met
 
 void region_know_type(struct mslot_region *region, const struct mslot_type *type)
 {
-	_Atomic uintptr_t *place = region_known_type(region, type);
+	struct known_type *known = region_known_type(region, type);
+	uintptr_t none = KNOWN_NONE;
 
-	if (type->meta_bytes % 8 || (region_is_limited(region) && !(type->flags & MSLOT_TYPE_IMMEDIATE)))
+	if (type->meta_bytes < 8 || (region_is_limited(region) && !(type->flags & MSLOT_TYPE_IMMEDIATE)))
 		return;
-	/* [relaxed] the word says all there is. Never replaced, so that types which share a place do not take turns. */
-	if (!atomic_load_explicit(place, memory_order_relaxed))
-		/* [relaxed] as above. */
-		atomic_store_explicit(place, type_word(region, type), memory_order_relaxed);
+	/* [relaxed] nothing is read by it. Never replaced, so that types which share a place do not take turns. */
+	if (!atomic_compare_exchange_strong_explicit(&known->type, &none, KNOWN_WRITING, memory_order_relaxed,
+						     /* [relaxed] somebody was here. */
+						     memory_order_relaxed))
+		return;
+	/* [relaxed] the store below publishes it. */
+	atomic_store_explicit(&known->carried, type_word(region, type), memory_order_relaxed);
+	/* [release:known] whoever finds the type finds `carried`, too. */
+	atomic_store_explicit(&known->type, (uintptr_t)type, memory_order_release);
 }
 
 uint64_t mslot_region_nr_frames(const struct mslot_region *region)

@@ -10,10 +10,18 @@
 
 #include <string.h>
 
-/* Slots of one bit of `touched`: the grain in which walks skip what was never claimed. */
-#define TOUCHED_SHIFT 12
+/* Slots of one grain: memory is populated a grain at a time, and walks skip the grains that never were. */
+#define GRAIN_SHIFT 9
 
 #define NR_KNOWN_TYPES 16
+
+/* A type that a claim need not look at again, and what its slots carry. */
+struct known_type {
+	_Atomic uintptr_t type; /* its address, or one of these */
+#define KNOWN_NONE 1		/* free */
+#define KNOWN_WRITING 2		/* about to be known */
+	_Atomic uintptr_t carried;
+};
 
 struct mslot_region {
 	/* Read only once created, but for the cache at the end. */
@@ -24,11 +32,10 @@ struct mslot_region {
 	char *memory;
 	uint64_t backlog_limit;
 	uint32_t backlog_grain; /* retires that a thread may keep to itself before it counts them here */
-	_Atomic uint64_t *touched;
 	/* The one upward edge: who wants to hear of unused frames, or NULL. Set before the region is shared. */
 	void (*give_back)(struct mslot_region *region, uint64_t index);
 	size_t mapping_bytes;
-	_Atomic uintptr_t known_types[NR_KNOWN_TYPES];
+	struct known_type known_types[NR_KNOWN_TYPES];
 };
 
 /* Any slot of a region leads to the region: slot tables begin on, and have to themselves, multiples of this. */
@@ -98,8 +105,20 @@ static inline struct slot *region_slot(const struct mslot_region *region, uint64
 enum mslot_err region_range(const struct mslot_region *region, uint64_t start, uint64_t end, struct slot **first,
 			    uint64_t *nr_slots);
 
-/* To be called before a slot is claimed whose word is zero: any other has been claimed before. */
-COLD void region_touch(struct mslot_region *region, const struct slot *slot);
+/* By grain, behind the region: its slots are in memory, and may have been claimed. */
+static inline _Atomic bool *region_touched(const struct mslot_region *region)
+{
+	return (_Atomic bool *)(region + 1);
+}
+
+static inline bool region_is_touched(const struct mslot_region *region, uint64_t index)
+{
+	/* [relaxed] set once, by whoever claims there first. */
+	return LIKELY(atomic_load_explicit(region_touched(region) + (index >> GRAIN_SHIFT), memory_order_relaxed));
+}
+
+/* To be called before a slot is claimed, and best before it is read, where the above says no. */
+COLD void region_touch(struct mslot_region *region, uint64_t index);
 
 /* Calls fn for each slot that may ever have been claimed, ascending, until it returns false. */
 bool region_walk(const struct mslot_region *region, bool (*fn)(struct slot *slot, void *ctx), void *ctx);
@@ -123,39 +142,51 @@ static inline uintptr_t type_word(const struct mslot_region *region, const struc
 }
 
 /*
- * Types that a claim need not look at again, by a hash of their address: valid, of whole words, with no backlog to
+ * Types that a claim need not look at again, by a hash of their address: valid, of at least 8 bytes, with no backlog to
  * mind. Filled by the first claim of each; two that share a place leave the second to the slow path.
  */
-static inline _Atomic uintptr_t *region_known_type(struct mslot_region *region, const struct mslot_type *type)
+static inline struct known_type *region_known_type(struct mslot_region *region, const struct mslot_type *type)
 {
-	return &region->known_types[(uintptr_t)type / sizeof(uint64_t) % NR_KNOWN_TYPES];
+	return &region->known_types[(uintptr_t)type / sizeof(struct known_type) % NR_KNOWN_TYPES];
 }
 
 COLD void region_know_type(struct mslot_region *region, const struct mslot_type *type);
 
-/* The word of a known type, or anything else. */
+static inline bool region_knows_type(struct mslot_region *region, const struct mslot_type *type)
+{
+	/* [acquire:known] whoever finds the type finds what its slots carry, too. */
+	return LIKELY(atomic_load_explicit(&region_known_type(region, type)->type, memory_order_acquire) ==
+		      (uintptr_t)type);
+}
+
+/* What a slot of a known type carries. */
 static inline uintptr_t region_type_word(struct mslot_region *region, const struct mslot_type *type)
 {
-	/* [relaxed] the word says all there is, and types do not change. */
-	return atomic_load_explicit(region_known_type(region, type), memory_order_relaxed);
+	/* [relaxed] it was there before the type became known, and does not change. */
+	return atomic_load_explicit(&region_known_type(region, type)->carried, memory_order_relaxed);
 }
 
 /* Writes type and metadata of a slot that the caller has to itself; meta NULL means zeros. */
 void slot_fill(struct slot *slot, const struct mslot_type *type, const void *meta);
 
-/* The same where meta is whole words: copied in place, since a call of memcpy() would cost as much as the claim. */
-static inline void slot_fill_words(struct slot *slot, const struct mslot_type *type, const void *meta)
+/* The same for a known type: copied in place, since a call of memcpy() would cost as much as the claim. */
+static inline void slot_fill_known(struct slot *slot, const struct mslot_type *type, const void *meta)
 {
 	size_t bytes = type->meta_bytes;
 
-	_Static_assert(MSLOT_META_MAX == 5 * 8, "the words below");
-	if (LIKELY(bytes > 0))
+	_Static_assert(MSLOT_META_MAX <= 48, "two copies at the front and one at the end cover it");
+	/* From both ends, so that any length needs few branches. */
+	if (LIKELY(bytes >= 16)) {
+		memcpy(slot->meta, meta, 16);
+		if (UNLIKELY(bytes > 16)) {
+			if (bytes > 32)
+				memcpy(slot->meta + 16, (const char *)meta + 16, 16);
+			memcpy(slot->meta + bytes - 16, (const char *)meta + bytes - 16, 16);
+		}
+	} else {
 		memcpy(slot->meta, meta, 8);
-	if (LIKELY(bytes > 8))
-		memcpy(slot->meta + 8, (const char *)meta + 8, 8);
-	if (UNLIKELY(bytes > 16))
-		for (size_t at = 16; at < bytes && at < MSLOT_META_MAX; at += 8)
-			memcpy(slot->meta + at, (const char *)meta + at, 8);
+		memcpy(slot->meta + bytes - 8, (const char *)meta + bytes - 8, 8);
+	}
 }
 
 /* Reports a fault on `slot`, whose word was `seen`. */

@@ -135,7 +135,7 @@ static bool retire_dead(struct slot *slot, uint64_t dead)
 }
 
 /* What follows an add that did not simply leave others behind. */
-static NOINLINE struct slot_verdict put_settle(struct slot *slot, uint64_t old)
+static struct slot_verdict put_settle(struct slot *slot, uint64_t old)
 {
 	struct slot_verdict verdict = {state_put_fault(old), false, old};
 
@@ -154,7 +154,7 @@ static NOINLINE struct slot_verdict put_settle(struct slot *slot, uint64_t old)
  * The last live handle goes by compare-and-swap, so that no count falls below zero unless several threads drop one
  * handle at the same moment.
  */
-static NOINLINE struct slot_verdict put_last_live(struct slot *slot, uint64_t old)
+static struct slot_verdict put_last_live(struct slot *slot, uint64_t old)
 {
 	while (!state_put_fault(old) && state_live(old) == 1) {
 		if (state_is_sole(old)) {
@@ -170,21 +170,38 @@ static NOINLINE struct slot_verdict put_last_live(struct slot *slot, uint64_t ol
 	return put_settle(slot, atomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_release));
 }
 
+enum slot_put slot_put_quick(struct slot *slot, uint64_t *seen)
+{
+	*seen = slot_peek_state(slot);
+	if (state_is_sole(*seen)) {
+		/* As state_retire(): of a sole word, what lies above the state is the generation. */
+		uint64_t retired = *seen - SOLE + STATE_RETIRED;
+
+		if (!swap_acquire_last_put(slot, seen, retired))
+			return PUT_UNTRIED;
+		*seen = retired;
+		return PUT_LAST;
+	}
+	if (UNLIKELY(!state_has_others(*seen)))
+		return PUT_UNTRIED;
+	/* [release:last-put] our accesses are over before the last holder's reclaim. */
+	*seen = atomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_release);
+	return LIKELY(state_has_others(*seen)) ? PUT_LEFT : PUT_ADDED;
+}
+
+NOINLINE struct slot_verdict slot_put_slow(struct slot *slot, enum slot_put tried, uint64_t seen)
+{
+	return tried == PUT_ADDED ? put_settle(slot, seen) : put_last_live(slot, seen);
+}
+
 struct slot_verdict slot_put(struct slot *slot)
 {
-	uint64_t old = slot_peek_state(slot);
+	uint64_t seen;
+	enum slot_put tried = slot_put_quick(slot, &seen);
 
-	if (state_is_sole(old)) {
-		if (swap_acquire_last_put(slot, &old, state_retire(old)))
-			return (struct slot_verdict){MSLOT_FAULT_NONE, true, old};
-	} else if (LIKELY(state_has_others(old))) {
-		/* [release:last-put] our accesses are over before the last holder's reclaim. */
-		old = atomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_release);
-		if (LIKELY(state_of(old) == STATE_SHARED && state_has_others(old)))
-			return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
-		return put_settle(slot, old);
-	}
-	return put_last_live(slot, old);
+	if (tried == PUT_LEFT || tried == PUT_LAST)
+		return (struct slot_verdict){MSLOT_FAULT_NONE, tried == PUT_LAST, seen};
+	return slot_put_slow(slot, tried, seen);
 }
 
 static NOINLINE struct slot_verdict clone_settle(struct slot *slot, uint64_t old)
@@ -210,7 +227,7 @@ struct slot_verdict slot_clone(struct slot *slot)
 }
 
 /* Judges a forget that is not the common case; takes back what is refused. */
-static NOINLINE struct slot_verdict forget_settle(struct slot *slot, uint64_t delta, uint64_t old)
+static struct slot_verdict forget_settle(struct slot *slot, uint64_t delta, uint64_t old)
 {
 	struct slot_verdict verdict = {state_forget_fault(old), false, old};
 	uint64_t word = slot_peek_state(slot), next;
@@ -235,40 +252,45 @@ static inline uint64_t forget_add(struct slot *slot, uint64_t delta)
 	return atomic_fetch_add_explicit(&slot->state, delta, memory_order_release);
 }
 
-static NOINLINE struct slot_verdict forget_slow(struct slot *slot, uint64_t delta)
+bool slot_forget_quick(struct slot *slot, uint64_t delta, bool *has_added, uint64_t *seen)
 {
-	uint64_t old = slot_peek_state(slot);
-
-	if (state_forget_fault(old))
-		return (struct slot_verdict){state_forget_fault(old), false, old};
-	return forget_settle(slot, delta, forget_add(slot, delta));
+	*has_added = false;
+	*seen = slot_peek_state(slot);
+	if (UNLIKELY(!state_is_forgettable(*seen)))
+		return false;
+	*seen = forget_add(slot, delta);
+	*has_added = true;
+	return LIKELY(state_is_forgettable(*seen));
 }
 
-static struct slot_verdict forget(struct slot *slot, uint64_t delta)
+NOINLINE struct slot_verdict slot_forget_slow(struct slot *slot, uint64_t delta, bool has_added, uint64_t seen)
 {
-	uint64_t old = slot_peek_state(slot);
-
-	if (UNLIKELY(!state_is_forgettable(old)))
-		return forget_slow(slot, delta);
-	old = forget_add(slot, delta);
-	if (UNLIKELY(!state_is_forgettable(old)))
-		return forget_settle(slot, delta, old);
-	return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
+	if (!has_added && state_forget_fault(seen))
+		return (struct slot_verdict){state_forget_fault(seen), false, seen};
+	return forget_settle(slot, delta, has_added ? seen : forget_add(slot, delta));
 }
 
-struct slot_verdict slot_into_raw(struct slot *slot)
+struct slot_verdict slot_forget(struct slot *slot, uint64_t delta)
 {
-	return forget(slot, RAW_ONE - LIVE_ONE);
+	uint64_t seen;
+	bool has_added;
+
+	if (slot_forget_quick(slot, delta, &has_added, &seen))
+		return (struct slot_verdict){MSLOT_FAULT_NONE, false, seen};
+	return slot_forget_slow(slot, delta, has_added, seen);
 }
 
-struct slot_verdict slot_clone_into_raw(struct slot *slot)
+/* The common case: true if it was one. */
+bool slot_from_raw_quick(struct slot *slot)
 {
-	return forget(slot, RAW_ONE);
+	uint64_t word = slot_peek_state(slot);
+
+	return LIKELY(state_has_raw(word)) && swap_acquire_forget(slot, &word, word + LIVE_ONE - RAW_ONE);
 }
 
-static NOINLINE enum mslot_err from_raw_slow(struct slot *slot, uint64_t word)
+enum mslot_err slot_from_raw(struct slot *slot)
 {
-	uint64_t next;
+	uint64_t word = slot_peek_state(slot), next;
 
 	for (;;) {
 		enum mslot_err err = state_from_raw(word, &next);
@@ -278,19 +300,19 @@ static NOINLINE enum mslot_err from_raw_slow(struct slot *slot, uint64_t word)
 	}
 }
 
-enum mslot_err slot_from_raw(struct slot *slot)
+/* The common case, where live handles remain: true if it was one. */
+bool slot_drop_raw_quick(struct slot *slot)
 {
 	uint64_t word = slot_peek_state(slot);
 
-	if (LIKELY(state_has_raw(word, 1)) && swap_acquire_forget(slot, &word, word + LIVE_ONE - RAW_ONE))
-		return MSLOT_OK;
-	return from_raw_slow(slot, word);
+	return LIKELY(state_has_raw(word) && word >= LIVE_ONE) && swap_release_last_put(slot, &word, word - RAW_ONE);
 }
 
-static NOINLINE enum mslot_err drop_raw_slow(struct slot *slot, uint64_t word, bool *is_last)
+enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last)
 {
-	uint64_t next;
+	uint64_t word = slot_peek_state(slot), next;
 
+	*is_last = false;
 	for (;;) {
 		enum mslot_err err = state_drop_raw(word, &next);
 
@@ -300,17 +322,6 @@ static NOINLINE enum mslot_err drop_raw_slow(struct slot *slot, uint64_t word, b
 		if (*is_last ? swap_acquire_last_put(slot, &word, next) : swap_release_last_put(slot, &word, next))
 			return MSLOT_OK;
 	}
-}
-
-enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last)
-{
-	uint64_t word = slot_peek_state(slot);
-
-	*is_last = false;
-	if (LIKELY(state_has_raw(word, 1) && word / LIVE_ONE != 0) &&
-	    swap_release_last_put(slot, &word, word - RAW_ONE))
-		return MSLOT_OK;
-	return drop_raw_slow(slot, word, is_last);
 }
 
 /* ---- unique ---- */

@@ -39,6 +39,14 @@ struct slot_verdict {
 	uint64_t seen;		     /* the word that was judged */
 };
 
+/* What a put in its common cases has come to. */
+enum slot_put {
+	PUT_LEFT,    /* others hold the frame */
+	PUT_LAST,    /* the frame is retired, by the word `seen` */
+	PUT_ADDED,   /* by addition, which returned `seen`; to be settled */
+	PUT_UNTRIED, /* nothing has changed */
+};
+
 uint64_t slot_peek_state(const struct slot *slot);
 const struct mslot_type *slot_type(const struct slot *slot);
 bool slot_is_plain(const struct slot *slot);
@@ -51,11 +59,16 @@ void slot_publish(struct slot *slot, uint64_t claimed);
 void slot_publish_unique(struct slot *slot, uint64_t claimed);
 
 bool slot_get(struct slot *slot, bool *has_added, uint64_t *seen);
+enum slot_put slot_put_quick(struct slot *slot, uint64_t *seen);
+struct slot_verdict slot_put_slow(struct slot *slot, enum slot_put tried, uint64_t seen);
 struct slot_verdict slot_put(struct slot *slot);
 struct slot_verdict slot_clone(struct slot *slot);
-struct slot_verdict slot_into_raw(struct slot *slot);
-struct slot_verdict slot_clone_into_raw(struct slot *slot);
+bool slot_forget_quick(struct slot *slot, uint64_t delta, bool *has_added, uint64_t *seen);
+struct slot_verdict slot_forget_slow(struct slot *slot, uint64_t delta, bool has_added, uint64_t seen);
+struct slot_verdict slot_forget(struct slot *slot, uint64_t delta);
+bool slot_from_raw_quick(struct slot *slot);
 enum mslot_err slot_from_raw(struct slot *slot);
+bool slot_drop_raw_quick(struct slot *slot);
 enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last);
 
 enum mslot_err slot_try_unique(struct slot *slot, bool seen_by_readers);

@@ -98,16 +98,14 @@ static inline bool state_is_unique(uint64_t word)
 	return state_of(word) == STATE_UNIQUE || state_of(word) == STATE_UNIQUE_SEEN;
 }
 
-/* Never moved, so never claimed; or come round to it. */
-static inline bool state_is_fresh(uint64_t word)
-{
-	return word == 0;
-}
+/* The least distance above a shared word with one live handle: subtracted, so that the tests below need few constants.
+ */
+#define SOLE (LIVE_ONE + STATE_SHARED)
 
 /* The only reference, live: the last put may then take the word straight to retired. */
 static inline bool state_is_sole(uint64_t word)
 {
-	return (word & ~GEN_MASK) == LIVE_ONE + STATE_SHARED;
+	return ((word - SOLE) & ~GEN_MASK) == 0;
 }
 
 /* Shared, and the last reference has been put: whoever swaps this word retires the frame. */
@@ -129,10 +127,10 @@ static inline bool state_is_gettable(uint64_t word)
 	return (word & (LIVE_GUARD | STATE_MASK)) == STATE_SHARED;
 }
 
-/* As gettable, and at least `nr` references are forgotten. */
-static inline bool state_has_raw(uint64_t word, uint32_t nr)
+/* As gettable, and a reference is forgotten. Signed, with `raw` shifted to the top, so that its guard bit fails it. */
+static inline bool state_has_raw(uint64_t word)
 {
-	return state_is_gettable(word) && (word / RAW_ONE & COUNT_MASK) - nr < MSLOT_COUNT_MAX;
+	return state_is_gettable(word) && (int64_t)(word << COUNT_BITS) >= (int64_t)(RAW_ONE << COUNT_BITS);
 }
 
 /* A live handle is there, and room for one more. */
@@ -147,10 +145,10 @@ static inline bool state_is_forgettable(uint64_t word)
 	return (word & (LIVE_GUARD | RAW_GUARD | STATE_MASK)) == STATE_SHARED && word / LIVE_ONE != 0;
 }
 
-/* At least two live handles, if the word is shared: a put by addition leaves one. */
+/* Shared, with at least two live handles: a put by addition leaves one. Signed, so that the guard bit fails it. */
 static inline bool state_has_others(uint64_t word)
 {
-	return word / LIVE_ONE - 2 < MSLOT_COUNT_MAX;
+	return (int64_t)(word - SOLE) >= (int64_t)LIVE_ONE && !((word - SOLE) & STATE_MASK);
 }
 
 /*
@@ -239,6 +237,10 @@ static inline enum mslot_err state_unique_into_raw(uint64_t word, uint64_t *next
 	*next = state_word(state_of(word), word, 0, 1);
 	return MSLOT_OK;
 }
+
+/* What the two moves that forget add. */
+#define INTO_RAW (RAW_ONE - LIVE_ONE)
+#define CLONE_INTO_RAW RAW_ONE
 
 /* Moves by addition: judged by the value that the RMW returned, and taken back where that says so. */
 

@@ -7,15 +7,25 @@
 #include "table/region.h"
 
 static struct slot slots[MODEL_FRAMES];
-static _Atomic uint64_t touched = 1;
-static struct mslot_region region = {
-	.slots = slots, .nr_frames = MODEL_FRAMES, .frame_shift = 12, .backlog_limit = 1000, .touched = &touched};
+#define FOUR(x) x, x, x, x
+/* As mslot_region_create() makes it. */
+static struct {
+	struct mslot_region region;
+	_Atomic bool touched[1];
+} made = {{.slots = slots,
+	   .nr_frames = MODEL_FRAMES,
+	   .frame_shift = 12,
+	   .backlog_limit = 1000,
+	   .known_types = {FOUR(FOUR({.type = KNOWN_NONE}))}},
+	  {true}};
 
-struct mslot_region *const model_region = &region;
+_Static_assert(NR_KNOWN_TYPES == 16, "all of them");
+
+struct mslot_region *const model_region = &made.region;
 
 __attribute__((constructor)) static void open_region(void)
 {
-	region_of_chunk[0] = &region;
+	region_of_chunk[0] = &made.region;
 }
 
 void fault_report(const struct mslot_fault *fault)

@@ -240,6 +240,7 @@ static rl::memory_order order(int mo)
 	}
 HOOKS(64)
 HOOKS(32)
+HOOKS(8)
 
 #define ACCESS(bytes)                                                                                                  \
 	extern "C" void __tsan_read##bytes(void *a)                                                                    \
