@@ -37,13 +37,11 @@ static enum mslot_err request_check(const struct request *request, const struct 
 
 static bool try_claim(struct mslot_region *region, struct slot *slot)
 {
-	uint64_t word = slot_peek_state(slot);
+	uint64_t index = (uint64_t)(slot - region->slots);
 
-	if (state_of(word) != STATE_UNUSED)
-		return false;
-	if (state_is_fresh(word))
-		region_touch(region, slot);
-	return slot_try_claim(slot, word);
+	if (!region_is_touched(region, index))
+		region_touch(region, index);
+	return slot_try_claim(slot, slot_peek_state(slot));
 }
 
 /* Ascending, so that of two that collide one gets through; all or nothing. */
