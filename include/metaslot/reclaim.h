@@ -99,6 +99,53 @@ MSLOT_API void mslot_thread_offline(void);
 /** Ends mslot_thread_offline(). Progress: wait-free. Order: acquires `retire`. */
 MSLOT_API void mslot_thread_online(void);
 
+/** What reclaim has done and has to do, in the whole process. */
+struct mslot_stats {
+	uint64_t retired;	 /**< frames of deferred types that lost their last reference */
+	uint64_t recycled;	 /**< how many of them are unused again; on_drop has run */
+	uint64_t backlog;	 /**< how many are not yet */
+	uint64_t oldest_wait_ns; /**< the longest that one of them can have waited for readers; 0 if none waits */
+	uint64_t grace_periods;	 /**< that have ended */
+	uint64_t claims_waited;	 /**< claims that helped at a region's backlog limit, by waiting for a grace period */
+	uint64_t claims_refused; /**< claims that a backlog limit refused with BUSY */
+	uint64_t stalls;	 /**< readers that the stall handler was told of, counted once for each grace period */
+};
+
+/**
+ * Tells what reclaim has done so far. Each number is exact while nothing changes.
+ *
+ * @out  filled in; NULL does nothing
+ *
+ * Order:    relaxed counters, read one by one.
+ * Progress: blocking (a mutex); O(registered threads).
+ * Context:  any thread, registered or not; not from on_drop.
+ */
+MSLOT_API void mslot_stats(struct mslot_stats *out);
+
+/** A reader that keeps a grace period from ending. */
+struct mslot_stall {
+	int64_t thread_id;    /**< the kernel's, as gettid() gives it */
+	uint64_t duration_ns; /**< it has been inside for at least so long */
+	uint64_t backlog;     /**< frames that wait, for this reader or another */
+};
+
+/**
+ * Installs the function that is told of readers which stay inside their section for longer than a second while frames
+ * wait, or somebody in mslot_barrier() (qsbr: of threads that are online and announce nothing).
+ *
+ * Told once about a second after the grace period began to wait for it, and again whenever that time has doubled.
+ *
+ * @fn   called on a thread of the library's own, which looks ten times a second; it may call mslot_stats(), and nothing
+ *       else of the library. NULL: nobody is told
+ * @ctx  handed to `fn`
+ *
+ * Order:    a mutex: `fn` sees what the caller wrote before. It may still run once after another was installed.
+ * Progress: blocking (a mutex; the first call starts the thread).
+ * Context:  any thread, registered or not.
+ * Errors:   NO_MEMORY: the thread could not be started.
+ */
+MSLOT_API enum mslot_err mslot_set_stall_handler(void (*fn)(const struct mslot_stall *stall, void *ctx), void *ctx);
+
 /** Names the flavor that the library was built with: "memb", "qsbr", "mb" or "bp". Progress: wait-free. */
 MSLOT_API const char *mslot_reclaim_flavor(void);
 

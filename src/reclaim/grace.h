@@ -25,18 +25,22 @@
 #include <stdbool.h>
 
 #if defined(MSLOT_FLAVOR_QSBR)
+#include <urcu/static/urcu-qsbr.h>
 #include <urcu/urcu-qsbr.h>
 #define GRACE_CALL(name) urcu_qsbr_##name
 #define GRACE_NAME "qsbr"
 #elif defined(MSLOT_FLAVOR_MB)
+#include <urcu/static/urcu-mb.h>
 #include <urcu/urcu-mb.h>
 #define GRACE_CALL(name) urcu_mb_##name
 #define GRACE_NAME "mb"
 #elif defined(MSLOT_FLAVOR_BP)
+#include <urcu/static/urcu-bp.h>
 #include <urcu/urcu-bp.h>
 #define GRACE_CALL(name) urcu_bp_##name
 #define GRACE_NAME "bp"
 #else
+#include <urcu/static/urcu-memb.h>
 #include <urcu/urcu-memb.h>
 #define GRACE_CALL(name) urcu_memb_##name
 #define GRACE_NAME "memb"
@@ -112,6 +116,31 @@ static inline void grace_unregister(void)
 {
 	GRACE_RELEASE();
 	GRACE_CALL(unregister_thread)();
+}
+
+/* Where others may look whether this thread is in a section; valid until it unregisters. */
+static inline const unsigned long *grace_reader(void)
+{
+#ifdef MSLOT_FLAVOR_BP
+	return &URCU_TLS(urcu_bp_reader)->ctr;
+#else
+	return &URCU_TLS(GRACE_CALL(reader)).ctr;
+#endif
+}
+
+/* Whether the grace period that runs, if one does, waits for this reader: its section began before. A hint, as all that
+ * liburcu keeps here is plain; read as its own updaters read it. */
+static inline bool grace_waits_for(const unsigned long *reader)
+{
+	unsigned long mine = CMM_LOAD_SHARED(*reader), current = CMM_LOAD_SHARED(GRACE_CALL(gp).ctr);
+
+#if defined(MSLOT_FLAVOR_QSBR)
+	return mine && mine != current;
+#elif defined(MSLOT_FLAVOR_BP)
+	return mine & URCU_BP_GP_CTR_NEST_MASK && (mine ^ current) & URCU_BP_GP_CTR_PHASE;
+#else
+	return mine & URCU_GP_CTR_NEST_MASK && (mine ^ current) & URCU_GP_CTR_PHASE;
+#endif
 }
 
 /* [acquire:grace] every section that was running has ended, and what it read has been read. */

@@ -6,7 +6,7 @@
  *
  * Promises: a slot retired by a thread that then pauses, exits or never registered is recycled all the same.
  * Needs:    grace.h; reclaim.c for queues and recycling; POSIX semaphores, whose post never waits.
- * Read:     cycle(), then grace_thread_wait().
+ * Read:     cycle(), then grace_thread_wait(); stats.c and stall.c look on from outside.
  *
  * Taking a queue over from its thread: flip `active`, let a grace period pass. The thread uses a queue only inside a
  * reader section that read `active` first, so afterwards the old queue is ours. That costs the thread no RMW.
@@ -31,12 +31,15 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* registry, requests, 
 static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
 static struct reclaim_thread *threads;
 static uint64_t drains_wanted, drains_done;
-static uint64_t waiters; /* threads in grace_thread_wait() */
+static uint64_t waiters;		     /* threads in grace_thread_wait() */
+static uint64_t gone_retired, gone_recycled; /* by threads that have unregistered */
+static uint64_t began_ns[4];		     /* of the last grace periods, by their number */
 
 static _Atomic(struct slot *) adopted; /* slots of threads that are gone or never were registered */
 static struct retire_queue orphans;    /* of the grace-period thread alone */
 static sem_t work;
 static bool started;
+static struct reclaim_thread grace_self;
 static _Thread_local bool is_self __attribute__((tls_model("initial-exec")));
 
 bool grace_thread_is_self(void)
@@ -107,6 +110,8 @@ static bool collect(bool flip_all)
 	bool left = false;
 
 	pthread_mutex_lock(&lock);
+	/* [relaxed] our own. */
+	began_ns[(atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 1) % 4] = reclaim_now_ns();
 	for (struct reclaim_thread *thread = threads; thread; thread = thread->next) {
 		/* [relaxed] written by this thread alone. */
 		unsigned active = atomic_load_explicit(&thread->active, memory_order_relaxed);
@@ -166,6 +171,7 @@ static void *run(void *arg)
 	for (;;) {
 		while (sem_wait(&work) && errno == EINTR)
 			;
+		bool has_slept = true;
 		for (bool left = true; left;) {
 			/* What was posted up to here, this cycle sees. */
 			while (!sem_trywait(&work))
@@ -173,6 +179,10 @@ static void *run(void *arg)
 			pthread_mutex_lock(&lock);
 			uint64_t wanted = drains_wanted;
 			bool drain = wanted != drains_done;
+			/* Nothing waited while we slept: what waits now has begun to just now. */
+			for (unsigned i = 0; has_slept && i < 4; i++)
+				began_ns[i] = reclaim_now_ns();
+			has_slept = false;
 			pthread_mutex_unlock(&lock);
 
 			left = cycle(self, drain);
@@ -195,31 +205,35 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* Under the lock. */
-static enum mslot_err start(void)
+enum mslot_err grace_thread_spawn(void *(*fn)(void *arg), void *arg)
 {
-	static struct reclaim_thread self;
 	pthread_attr_t attr;
 	pthread_t thread;
 	sigset_t all, before;
 	int err;
 
-	if (started)
-		return MSLOT_OK;
-	/* One cycle of its own: what strangers handed over before now has woken nobody. */
-	if (sem_init(&work, 0, 1) || pthread_attr_init(&attr))
+	if (pthread_attr_init(&attr))
 		return MSLOT_NO_MEMORY;
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	/* Signals are for the program's threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	err = pthread_create(&thread, &attr, run, &self);
+	err = pthread_create(&thread, &attr, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
-	if (err)
+	return err ? MSLOT_NO_MEMORY : MSLOT_OK;
+}
+
+/* Under the lock. */
+static enum mslot_err start(void)
+{
+	if (started)
+		return MSLOT_OK;
+	/* One cycle of its own: what strangers handed over before now has woken nobody. */
+	if (sem_init(&work, 0, 1) || grace_thread_spawn(run, &grace_self))
 		return MSLOT_NO_MEMORY;
-	self.next = threads;
-	threads = &self;
+	grace_self.next = threads;
+	threads = &grace_self;
 	started = true;
 	return MSLOT_OK;
 }
@@ -286,5 +300,37 @@ void grace_thread_unregister(struct reclaim_thread *thread)
 	while (*at != thread)
 		at = &(*at)->next;
 	*at = thread->next;
+	/* [relaxed] our own. */
+	gone_retired += atomic_load_explicit(&thread->nr_retired, memory_order_relaxed);
+	/* [relaxed] our own. */
+	gone_recycled += atomic_load_explicit(&thread->nr_recycled, memory_order_relaxed);
+	pthread_mutex_unlock(&lock);
+}
+
+void grace_thread_each(void (*fn)(struct reclaim_thread *thread, void *ctx), void *ctx)
+{
+	pthread_mutex_lock(&lock);
+	for (struct reclaim_thread *thread = threads; thread; thread = thread->next)
+		fn(thread, ctx);
+	pthread_mutex_unlock(&lock);
+}
+
+void grace_thread_snapshot(struct grace_snapshot *out)
+{
+	pthread_mutex_lock(&lock);
+	out->retired = gone_retired;
+	out->recycled = gone_recycled;
+	for (struct reclaim_thread *thread = threads; thread; thread = thread->next) {
+		/* [relaxed] statistics. */
+		out->recycled += atomic_load_explicit(&thread->nr_recycled, memory_order_relaxed);
+		/* [relaxed] statistics. */
+		out->retired += atomic_load_explicit(&thread->nr_retired, memory_order_relaxed);
+	}
+	/* [relaxed] statistics. */
+	out->completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed);
+	/* [relaxed] statistics. */
+	out->started = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed);
+	/* A slot's cookie, the period that started last when it retired plus 2, is beyond the completed one. */
+	out->oldest_ns = began_ns[(out->completed - 1) % 4];
 	pthread_mutex_unlock(&lock);
 }

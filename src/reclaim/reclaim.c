@@ -21,6 +21,7 @@
 
 _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
 struct reclaim_periods reclaim_periods;
+struct reclaim_counts reclaim_counts;
 
 /* Immediate slots dropped from within an on_drop of this thread, which the outermost one recycles. */
 static _Thread_local struct {
@@ -105,6 +106,8 @@ uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue *queue, 
 		recycle(slot, region, slot_type(slot));
 	}
 	self->recycling = false;
+	if (nr)
+		reclaim_tally(&self->nr_recycled, nr);
 	return nr;
 }
 
@@ -125,6 +128,7 @@ static void retire(struct slot *slot, struct mslot_region *region)
 		/* Not registered: nothing may be assumed of this thread, so others do the rest. */
 		if (region_is_limited(region))
 			backlog_add(region, 1);
+		reclaim_tally_shared(&reclaim_counts.retired_by_strangers);
 		grace_thread_adopt(slot, slot);
 		return;
 	}
@@ -143,6 +147,7 @@ static void retire(struct slot *slot, struct mslot_region *region)
 	if (!slot->link)
 		batch->tail = slot;
 	retire_queue_resize(queue, 1);
+	reclaim_tally(&self->nr_retired, 1);
 	count(self, region, 1);
 	/* In the section, so that a grace period covers it: a barrier finds on_drop finished. */
 	if (queue->elapsed.head && !self->recycling)
@@ -176,10 +181,14 @@ enum mslot_err reclaim_make_room(struct mslot_region *region)
 {
 	struct reclaim_thread *self = reclaim_self;
 
-	if (!region->claims_may_wait || !self || reclaim_must_not_wait())
-		return MSLOT_BUSY;
-	grace_thread_wait(true);
-	return reclaim_has_room(region) ? MSLOT_OK : MSLOT_BUSY;
+	if (region->claims_may_wait && self && !reclaim_must_not_wait()) {
+		reclaim_tally_shared(&reclaim_counts.claims_waited);
+		grace_thread_wait(true);
+		if (reclaim_has_room(region))
+			return MSLOT_OK;
+	}
+	reclaim_tally_shared(&reclaim_counts.claims_refused);
+	return MSLOT_BUSY;
 }
 
 /* ---- public ---- */

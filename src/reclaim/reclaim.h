@@ -10,6 +10,9 @@
 
 #include <metaslot/reclaim.h>
 
+#include <sys/types.h>
+#include <time.h>
+
 /* One registered thread. Its queues are used by it inside a reader section, or by whoever has flipped `active`
  * away from one and seen a grace period since. */
 struct reclaim_thread {
@@ -19,10 +22,19 @@ struct reclaim_thread {
 	struct mslot_region *counted; /* the region that `uncounted` belongs to */
 	int64_t uncounted;	      /* retired minus recycled, not yet in region->backlog */
 
+	/* For the statistics: written by this thread alone. Recycled ones may have been retired by others. */
+	_Atomic uint64_t nr_retired, nr_recycled;
+
 	/* Under the registry's lock. */
 	struct reclaim_thread *next;
 	uint64_t nr_slots_before; /* in the active queue, at the last look */
 	bool flipped;
+
+	/* For those who report stalls. */
+	pid_t id;
+	const unsigned long *reader;
+	uint64_t stall_reported; /* grace period that it was last reported for */
+	uint64_t stall_next_ns;	 /* how long it is to stay in it to be reported again */
 };
 
 extern _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
@@ -91,6 +103,28 @@ uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue *queue, 
 /* Adds `self`'s uncounted retires to its region's backlog. */
 void reclaim_count_flush(struct reclaim_thread *self);
 
+/* Counts of what has no thread of its own. */
+struct reclaim_counts {
+	_Atomic uint64_t retired_by_strangers, claims_waited, claims_refused, stalls;
+};
+extern struct reclaim_counts reclaim_counts;
+
+/* One writer: itself. */
+static inline void reclaim_tally(_Atomic uint64_t *counter, uint64_t nr)
+{
+	/* [relaxed] statistics. */
+	uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
+
+	/* [relaxed] statistics. */
+	atomic_store_explicit(counter, before + nr, memory_order_relaxed);
+}
+
+static inline void reclaim_tally_shared(_Atomic uint64_t *counter)
+{
+	/* [relaxed] statistics. */
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
 /* Hands a slot to the grace-period thread, from any thread. */
 void grace_thread_adopt(struct slot *head, struct slot *tail);
 /* Tells the grace-period thread that there is work. Never waits. */
@@ -100,5 +134,25 @@ bool grace_thread_is_self(void);
 enum mslot_err grace_thread_wait(bool drain);
 enum mslot_err grace_thread_register(struct reclaim_thread *thread);
 void grace_thread_unregister(struct reclaim_thread *thread);
+
+/* What the grace-period thread knows of the whole, at one moment. */
+struct grace_snapshot {
+	uint64_t retired, recycled; /* by registered threads, also those that are gone, and by itself */
+	uint64_t started, completed;
+	uint64_t oldest_ns; /* what waits was retired since; on the clock of reclaim_now_ns() */
+};
+void grace_thread_snapshot(struct grace_snapshot *out);
+/* Calls fn for each registered thread; none comes or goes meanwhile. */
+void grace_thread_each(void (*fn)(struct reclaim_thread *thread, void *ctx), void *ctx);
+/* Starts a thread of the library's own, which gets no signals. */
+enum mslot_err grace_thread_spawn(void *(*fn)(void *arg), void *arg);
+
+static inline uint64_t reclaim_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
 
 #endif

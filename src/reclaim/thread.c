@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t exit_key;
@@ -62,12 +63,16 @@ enum mslot_err mslot_thread_register(void)
 	if (!self)
 		return MSLOT_NO_MEMORY;
 	memset(self, 0, sizeof(*self));
+	/* First, so that whoever finds us in the registry can look at the reader. */
+	grace_register();
+	self->id = gettid();
+	self->reader = grace_reader();
 	if (pthread_setspecific(exit_key, self) || (err = grace_thread_register(self))) {
 		pthread_setspecific(exit_key, NULL);
+		grace_unregister();
 		free(self);
 		return MSLOT_NO_MEMORY;
 	}
-	grace_register();
 	reclaim_self = self;
 	return MSLOT_OK;
 }

@@ -19,5 +19,6 @@
 #define grace_pause() true
 #define grace_register() ((void)0)
 #define grace_unregister() ((void)0)
+#define grace_reader() NULL
 
 #endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Names readers that stay inside: a thread that looks on while the grace-period thread waits.
+ *
+ * Promises: costs readers nothing; without a handler there is no such thread.
+ * Needs:    grace_waits_for(), which tells whether the grace period that runs waits for a reader.
+ * Read:     look(), called ten times a second.
+ *
+ * Only who holds up the same grace period at every look for a second is named, so that a busy reader, which is inside
+ * at many looks but in a new section each time, is not: it began after the grace period, which does not wait for it.
+ */
+#include "reclaim/reclaim.h"
+
+#include "reclaim/grace.h"
+
+#include <pthread.h>
+
+#define LOOK_NS 100000000
+#define STALL_NS UINT64_C(1000000000)
+/* Named at one look; who is left is named at the next. */
+#define STALLS_AT_ONCE 16
+
+static pthread_mutex_t stall_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t installed = PTHREAD_COND_INITIALIZER;
+static void (*stall_fn)(const struct mslot_stall *stall, void *ctx);
+static void *stall_ctx;
+static bool is_watched;
+
+struct look {
+	uint64_t period, lasts_ns;
+	unsigned nr;
+	struct mslot_stall stalls[STALLS_AT_ONCE];
+};
+
+static void look_at(struct reclaim_thread *thread, void *ctx)
+{
+	struct look *look = ctx;
+
+	if (!thread->reader || look->nr == STALLS_AT_ONCE || !grace_waits_for(thread->reader))
+		return;
+	if (thread->stall_reported != look->period) {
+		thread->stall_reported = look->period;
+		thread->stall_next_ns = STALL_NS;
+		reclaim_tally_shared(&reclaim_counts.stalls);
+	}
+	if (look->lasts_ns < thread->stall_next_ns)
+		return;
+	thread->stall_next_ns = 2 * look->lasts_ns;
+	look->stalls[look->nr++] = (struct mslot_stall){.thread_id = thread->id, .duration_ns = look->lasts_ns};
+}
+
+static void tell(struct look *look, void (*fn)(const struct mslot_stall *stall, void *ctx), void *ctx)
+{
+	struct mslot_stats stats;
+
+	mslot_stats(&stats);
+	for (unsigned i = 0; i < look->nr; i++) {
+		look->stalls[i].backlog = stats.backlog;
+		fn(&look->stalls[i], ctx);
+	}
+}
+
+static void *watch(void *arg)
+{
+	uint64_t period = 0, since = 0;
+	(void)arg;
+
+	for (;;) {
+		struct look look = {.nr = 0};
+		struct grace_snapshot snapshot;
+
+		pthread_mutex_lock(&stall_lock);
+		while (!stall_fn)
+			pthread_cond_wait(&installed, &stall_lock);
+		void (*fn)(const struct mslot_stall *stall, void *ctx) = stall_fn;
+		void *ctx = stall_ctx;
+		pthread_mutex_unlock(&stall_lock);
+
+		grace_thread_snapshot(&snapshot);
+		if (snapshot.started == snapshot.completed || snapshot.started != period) {
+			period = snapshot.started;
+			since = reclaim_now_ns();
+		}
+		look.period = period;
+		look.lasts_ns = reclaim_now_ns() - since;
+		if (look.lasts_ns >= STALL_NS)
+			grace_thread_each(look_at, &look);
+		if (look.nr)
+			tell(&look, fn, ctx);
+		nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+	}
+	return NULL;
+}
+
+enum mslot_err mslot_set_stall_handler(void (*fn)(const struct mslot_stall *stall, void *ctx), void *ctx)
+{
+	enum mslot_err err = MSLOT_OK;
+
+	pthread_mutex_lock(&stall_lock);
+	if (fn && !is_watched) {
+		err = grace_thread_spawn(watch, NULL);
+		is_watched = !err;
+	}
+	if (!err) {
+		stall_fn = fn;
+		stall_ctx = ctx;
+		pthread_cond_signal(&installed);
+	}
+	pthread_mutex_unlock(&stall_lock);
+	return err;
+}
