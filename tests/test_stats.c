@@ -91,7 +91,10 @@ static void a_wait_after_a_pause_is_not_counted_from_before_the_pause(void **sta
 
 	retire_some(1);
 	assert_err(mslot_barrier(region), MSLOT_OK);
+	/* Where the library's thread is not done yet, it must not wait for us. */
+	mslot_thread_offline();
 	nap_ms(300);
+	mslot_thread_online();
 	mslot_read_lock();
 	retire_some(1);
 	nap_ms(10);
@@ -210,6 +213,10 @@ static void who_holds_nobody_up_is_not_named(void **state)
 	uint64_t before = told.nr;
 	(void)state;
 
+	/* The library's thread is done with what the tests before have left. */
+	mslot_thread_offline();
+	nap_ms(100);
+	mslot_thread_online();
 	assert_err(mslot_set_stall_handler(note_stall, &told), MSLOT_OK);
 	run_in_thread(stay_inside, (void *)(intptr_t)1500);
 	assert_err(mslot_set_stall_handler(NULL, NULL), MSLOT_OK);
