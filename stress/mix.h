@@ -48,7 +48,7 @@ struct mix {
 	unsigned deferred_in;
 };
 
-extern const struct mix mix_claim, mix_refcount, mix_raw, mix_unique, mix_peek, mix_segment, mix_pagetable,
+extern const struct mix mix_claim, mix_refcount, mix_raw, mix_unique, mix_peek, mix_segment, mix_pagetable, mix_alloc,
 	mix_everything;
 extern struct mslot_region *stress_region;	/* of all workers, for on_drop */
 extern const struct mslot_type stress_types[2]; /* immediate, deferred */

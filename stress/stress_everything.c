@@ -6,8 +6,8 @@
  */
 #include "mix.h"
 
-static const struct mix *const mixes[] = {&mix_claim, &mix_refcount, &mix_raw,	    &mix_unique,
-					  &mix_peek,  &mix_segment,  &mix_pagetable};
+static const struct mix *const mixes[] = {&mix_claim, &mix_refcount, &mix_raw,	     &mix_unique,
+					  &mix_peek,  &mix_segment,  &mix_pagetable, &mix_alloc};
 #define NR_MIXES (sizeof(mixes) / sizeof(mixes[0]))
 
 static void step(struct worker *worker)

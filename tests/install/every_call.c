@@ -155,6 +155,20 @@ static void audits(void)
 	EXPECT(mslot_is_clean(region));
 }
 
+static void told(const struct mslot_stall *stall, void *ctx)
+{
+	(void)stall, (void)ctx;
+}
+
+static void statistics(void)
+{
+	struct mslot_stats stats;
+
+	mslot_stats(&stats);
+	EXPECT(stats.retired == stats.recycled + stats.backlog);
+	EXPECT(mslot_set_stall_handler(told, NULL) == MSLOT_OK && mslot_set_stall_handler(NULL, NULL) == MSLOT_OK);
+}
+
 int main(void)
 {
 	EXPECT(mslot_thread_register() == MSLOT_OK);
@@ -166,6 +180,7 @@ int main(void)
 	segments();
 	allocations();
 	audits();
+	statistics();
 	EXPECT(mslot_region_destroy(region) == MSLOT_OK);
 	EXPECT(mslot_thread_unregister() == MSLOT_OK);
 	return printf("every call works, flavor %s\n", mslot_reclaim_flavor()) < 0;
