@@ -205,11 +205,19 @@ void mslot_read_unlock(void)
 	grace_read_unlock();
 }
 
-static NOINLINE const void *peek_refused(const struct mslot_region *region, uint64_t paddr, enum mslot_err err,
-					 enum mslot_err *why)
+/* The general case: refusals with their reason. */
+static NOINLINE const void *peek_slow(const struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
+				      enum mslot_err *why)
 {
-	if (!err && region_slot(region, paddr, &err))
-		err = MSLOT_INVALID; /* the type */
+	enum mslot_err err = MSLOT_OK;
+	struct slot *slot;
+
+	HARDENED_REGISTERED("mslot_peek", NULL);
+	slot = region_slot(region, paddr, &err);
+	if (slot)
+		err = !type || type_is_immediate(type) ? MSLOT_INVALID : slot_peek(slot, type);
+	if (!err)
+		return slot->meta;
 	why_set(why, err);
 	return NULL;
 }
@@ -218,17 +226,12 @@ FLATTEN const void *mslot_peek(struct mslot_region *region, uint64_t paddr, cons
 			       enum mslot_err *why)
 {
 	uint64_t index = region_index(region, paddr);
-	enum mslot_err err = MSLOT_OK;
 
-	HARDENED_REGISTERED("mslot_peek", NULL);
-	if (LIKELY(type && !type_is_immediate(type) && index < region->nr_frames)) {
-		struct slot *slot = &region->slots[index];
-
-		err = slot_peek(slot, type);
-		if (LIKELY(!err))
-			return slot->meta;
-	}
-	return peek_refused(region, paddr, err, why);
+	/* An immediate type is not what its slots carry. */
+	if (LIKELY(index < region->nr_frames && reclaim_is_registered() &&
+		   slot_peek_quick(&region->slots[index], type)))
+		return region->slots[index].meta;
+	return peek_slow(region, paddr, type, why);
 }
 
 enum mslot_err mslot_synchronize(void)

@@ -133,12 +133,14 @@ static inline bool type_is_valid(const struct mslot_type *type)
 	       (type->meta_align & (type->meta_align - 1)) == 0;
 }
 
-/* What a slot carries as its type: the address, and whether the last put has nothing to do but to recycle. */
+/* What a slot carries as its type: the address, and what the last put and a reader need to know of it. */
 static inline uintptr_t type_word(const struct mslot_region *region, const struct mslot_type *type)
 {
-	bool is_plain = type->flags & MSLOT_TYPE_IMMEDIATE && !type->on_drop && !region->give_back;
+	uintptr_t word = (uintptr_t)type;
 
-	return (uintptr_t)type | (is_plain ? TYPE_PLAIN : 0);
+	if (type->flags & MSLOT_TYPE_IMMEDIATE)
+		word |= TYPE_IMMEDIATE | (!type->on_drop && !region->give_back ? TYPE_PLAIN : 0);
+	return word;
 }
 
 /*

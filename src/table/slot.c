@@ -20,7 +20,7 @@ uint64_t slot_peek_state(const struct slot *slot)
 const struct mslot_type *slot_type(const struct slot *slot)
 {
 	/* [relaxed] the caller holds a reference, whose acquire made the type visible. */
-	return (const struct mslot_type *)(atomic_load_explicit(&slot->type, memory_order_relaxed) & ~TYPE_PLAIN);
+	return (const struct mslot_type *)(atomic_load_explicit(&slot->type, memory_order_relaxed) & ~TYPE_BITS);
 }
 
 bool slot_is_plain(const struct slot *slot)
@@ -391,20 +391,12 @@ enum mslot_err slot_unique_from_raw(struct slot *slot)
 
 /* ---- readers, and the end ---- */
 
-static NOINLINE enum mslot_err peek_refusal(uint64_t word, uint64_t again)
-{
-	if (state_of(again) != STATE_SHARED)
-		return state_get(again);
-	/* Recycled and claimed meanwhile, or of another type. */
-	return (word ^ again) & (STATE_MASK | GEN_MASK) ? MSLOT_BUSY : MSLOT_WRONG_TYPE;
-}
-
 /*
  * Between two equal looks at the state lies the type of that incarnation, or one that the same incarnation was
  * repurposed to and then shared with. An immediate type may be followed at once by another incarnation; its state
  * differs. A deferred one cannot be followed while the caller's reader section lasts.
  */
-enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type)
+static inline bool peek(const struct slot *slot, const struct mslot_type *type, uint64_t *first, uint64_t *last)
 {
 	/* [acquire:publish] a type at least as new as this incarnation, and its metadata. */
 	uint64_t word = atomic_load_explicit(&slot->state, memory_order_acquire);
@@ -413,11 +405,29 @@ enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type)
 	/* [acquire:publish] the metadata that was shared with this type. */
 	uint64_t again = atomic_load_explicit(&slot->state, memory_order_acquire);
 
-	/* A deferred type is never plain. */
-	if (LIKELY(state_of(again) == STATE_SHARED && !((word ^ again) & (STATE_MASK | GEN_MASK)) &&
-		   carried == (uintptr_t)type))
+	*first = word;
+	*last = again;
+	return LIKELY(state_of(again) == STATE_SHARED && !((word ^ again) & (STATE_MASK | GEN_MASK)) &&
+		      carried == (uintptr_t)type);
+}
+
+bool slot_peek_quick(const struct slot *slot, const struct mslot_type *type)
+{
+	uint64_t first, last;
+
+	return peek(slot, type, &first, &last);
+}
+
+enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type)
+{
+	uint64_t first, last;
+
+	if (peek(slot, type, &first, &last))
 		return MSLOT_OK;
-	return peek_refusal(word, again);
+	if (state_of(last) != STATE_SHARED)
+		return state_get(last);
+	/* Recycled and claimed meanwhile, or of another type. */
+	return (first ^ last) & (STATE_MASK | GEN_MASK) ? MSLOT_BUSY : MSLOT_WRONG_TYPE;
 }
 
 /* True if the frame is to be given back to whoever finds free frames. */

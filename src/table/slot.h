@@ -27,8 +27,11 @@ struct slot {
  * on_drop, and nobody waits for free frames of the region. Found at the claim, where the type is at hand.
  */
 #define TYPE_PLAIN ((uintptr_t)1)
+/* The type is immediate: what a slot carries is a type's bare address only where that may be peeked at. */
+#define TYPE_IMMEDIATE ((uintptr_t)2)
+#define TYPE_BITS (TYPE_PLAIN | TYPE_IMMEDIATE)
 
-_Static_assert(_Alignof(struct mslot_type) > TYPE_PLAIN, "a type's address leaves the bit free");
+_Static_assert(_Alignof(struct mslot_type) > TYPE_BITS, "a type's address leaves the bits free");
 _Static_assert(sizeof(struct slot) == MSLOT_SLOT_BYTES, "a slot is one cache line");
 _Static_assert(offsetof(struct slot, meta) == 0, "metadata comes first");
 
@@ -77,6 +80,7 @@ bool slot_unique_retire(struct slot *slot, bool give_back, uint64_t *seen);
 bool slot_unique_into_raw(struct slot *slot, uint64_t *seen);
 enum mslot_err slot_unique_from_raw(struct slot *slot);
 
+bool slot_peek_quick(const struct slot *slot, const struct mslot_type *type);
 enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type);
 bool slot_recycle(struct slot *slot, uint64_t retired);
 
