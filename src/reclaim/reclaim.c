@@ -16,8 +16,12 @@
 
 #include "reclaim/grace.h"
 
-/* Elapsed slots that one retire recycles: more than one, so that queues shrink; few, so that a drop stays short. */
-#define RECYCLES_PER_RETIRE 2
+/*
+ * Every so many retires, twice as many elapsed slots are recycled: more than came, so that queues shrink; few, so that
+ * a drop stays short; several at once, so that most retires carry none of it.
+ */
+#define RETIRES_PER_DRAIN 4
+#define RECYCLES_PER_DRAIN (2 * RETIRES_PER_DRAIN)
 
 _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
 struct reclaim_periods reclaim_periods;
@@ -92,7 +96,7 @@ void reclaim_count_flush(struct reclaim_thread *self)
 	self->uncounted = 0;
 }
 
-uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue *queue, uint64_t most)
+NOINLINE uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue *queue, uint64_t most)
 {
 	uint64_t nr = 0;
 
@@ -111,13 +115,16 @@ uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue *queue, 
 	return nr;
 }
 
-/* Once a grace period. */
-static NOINLINE struct retire_batch *rotate(struct retire_queue *queue, uint64_t cookie)
+/* Once a grace period, or where the grace-period thread has taken a queue over. */
+static NOINLINE void rotate(struct reclaim_thread *self, unsigned active, uint64_t cookie)
 {
 	/* [acquire:grace] readers of the batches that this elapses are gone. */
 	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire);
 
-	return retire_queue_rotate(queue, cookie, completed);
+	self->newest.batch = retire_queue_rotate(&self->queue[active], cookie, completed);
+	self->newest.queue = &self->queue[active];
+	self->newest.active = active;
+	self->newest.cookie = cookie;
 }
 
 static void retire(struct slot *slot, struct mslot_region *region)
@@ -134,12 +141,13 @@ static void retire(struct slot *slot, struct mslot_region *region)
 	}
 	grace_read_lock();
 	/* [acquire:handover] a queue that was emptied by the grace-period thread is empty. */
-	struct retire_queue *queue = &self->queue[atomic_load_explicit(&self->active, memory_order_acquire)];
+	unsigned active = atomic_load_explicit(&self->active, memory_order_acquire);
 	/* [relaxed] the reader section orders it, see above. */
 	uint64_t cookie = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 2;
-	struct retire_batch *batch = retire_queue_newest(queue, cookie);
-	if (UNLIKELY(!batch))
-		batch = rotate(queue, cookie);
+	if (UNLIKELY(cookie != self->newest.cookie || active != self->newest.active))
+		rotate(self, active, cookie);
+	struct retire_queue *queue = self->newest.queue;
+	struct retire_batch *batch = self->newest.batch;
 	bool was_empty = retire_queue_size(queue) == 0;
 
 	slot->link = batch->head;
@@ -150,8 +158,10 @@ static void retire(struct slot *slot, struct mslot_region *region)
 	reclaim_tally(&self->nr_retired, 1);
 	count(self, region, 1);
 	/* In the section, so that a grace period covers it: a barrier finds on_drop finished. */
-	if (queue->elapsed.head && !self->recycling)
-		reclaim_drain(self, queue, RECYCLES_PER_RETIRE);
+	if (UNLIKELY(++self->nr_since_drain >= RETIRES_PER_DRAIN) && !self->recycling) {
+		self->nr_since_drain = 0;
+		reclaim_drain(self, queue, RECYCLES_PER_DRAIN);
+	}
 	grace_read_unlock();
 	if (UNLIKELY(was_empty))
 		grace_thread_wake();
