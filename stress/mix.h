@@ -31,10 +31,13 @@ struct worker {
 	struct mslot_region *region;
 	const char *payload; /* the region's */
 	unsigned thread, nr_threads;
+	bool is_short; /* of frames: keeps as few as it can */
 	uint64_t seed, random, digest, ops, refused, claims, peeks;
 	struct mslot_frame *held[STRESS_HELD]; /* mix peek */
 	struct mslot_frame *space;	       /* mix pagetable */
 	struct samples latency;
+	uint64_t longest_ns;
+	_Atomic uint64_t ops_now; /* `ops`, for others to look at; behind by up to 64 */
 };
 
 struct mix {

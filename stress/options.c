@@ -2,7 +2,7 @@
  *
  * Reads the command line; refuses whatever it does not understand to the last character.
  */
-#include "options.h"
+#include "faults.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 static const struct mix *const mixes[] = {&mix_claim,	&mix_refcount,	&mix_raw,   &mix_unique,    &mix_peek,
 					  &mix_segment, &mix_pagetable, &mix_alloc, &mix_everything};
@@ -19,11 +20,21 @@ static const char *const plants[PLANT_NR] = {"none", "cookie", "double-drop", "t
 
 static int usage(FILE *to, int status)
 {
-	fputs("metaslot-stress [--threads N] [--seconds S] [--mix NAME] [--seed N] [--sequence] [--json "
-	      "FILE]\nmixes:\n",
+	fputs("metaslot-stress [--threads N] [--seconds S] [--mix NAME] [--seed N] [--json FILE]\n"
+	      "                [--fault NAME]... [--stall S] [--audit S] [--summary FILE] [--sequence]\n"
+	      "exit status: 0 held, 1 broken, 2 usage, 77 cannot run here\n"
+	      "--fault     may be given several times\n"
+	      "--stall     how long the reader of the fault stall stays inside (2)\n"
+	      "--audit     pauses all threads and audits, each so many seconds (60 in runs of 120 or more)\n"
+	      "--summary   keeps the sums of a long run in FILE, and continues what FILE says was done\n"
+	      "--sequence  prints a digest of each thread's first operations; the seed determines it\n"
+	      "mixes:\n",
 	      to);
 	for (size_t i = 0; i < NR_MIXES; i++)
 		fprintf(to, "%s\n", mixes[i]->name);
+	fputs("faults:\n", to);
+	for (size_t i = 0; i < FAULT_NR; i++)
+		fprintf(to, "%-13s  %s\n", fault_names[i].name, fault_names[i].does);
 	return status;
 }
 
@@ -67,6 +78,20 @@ static bool read_option(struct options *options, int option, const char *text)
 				return true;
 			}
 		return false;
+	case 'f':
+		for (unsigned i = 0; i < FAULT_NR; i++)
+			if (!strcmp(text, fault_names[i].name)) {
+				options->faults |= 1u << i;
+				return true;
+			}
+		return false;
+	case 'l':
+		return read_seconds(text, &options->stall_seconds);
+	case 'a':
+		return read_seconds(text, &options->audit_seconds);
+	case 'y':
+		options->summary = text;
+		return true;
 	case 'q':
 		options->sequence = true;
 		return true;
@@ -87,11 +112,22 @@ static bool read_option(struct options *options, int option, const char *text)
 
 int options_read(struct options *options, int argc, char **argv)
 {
-	static const struct option known[] = {{"threads", 1, 0, 't'},  {"seconds", 1, 0, 's'}, {"mix", 1, 0, 'm'},
-					      {"seed", 1, 0, 'r'},     {"json", 1, 0, 'j'},    {"plant", 1, 0, 'p'},
-					      {"sequence", 0, 0, 'q'}, {"help", 0, 0, 'h'},    {0, 0, 0, 0}};
+	static const struct option known[] = {{"threads", 1, 0, 't'},
+					      {"seconds", 1, 0, 's'},
+					      {"mix", 1, 0, 'm'},
+					      {"seed", 1, 0, 'r'},
+					      {"json", 1, 0, 'j'},
+					      {"plant", 1, 0, 'p'},
+					      {"fault", 1, 0, 'f'},
+					      {"stall", 1, 0, 'l'},
+					      {"audit", 1, 0, 'a'},
+					      {"summary", 1, 0, 'y'},
+					      {"sequence", 0, 0, 'q'},
+					      {"help", 0, 0, 'h'},
+					      {0, 0, 0, 0}};
 
-	*options = (struct options){.mix = &mix_refcount, .nr_threads = 2, .seconds = 2, .main_thread = pthread_self()};
+	*options = (struct options){
+		.mix = &mix_refcount, .nr_threads = 2, .seconds = 2, .stall_seconds = 2, .main_thread = pthread_self()};
 	if (getrandom(&options->seed, sizeof(options->seed), 0) != sizeof(options->seed))
 		options->seed = (uint64_t)time(NULL);
 	options->seed &= INT64_MAX;
@@ -104,5 +140,13 @@ int options_read(struct options *options, int argc, char **argv)
 			fprintf(stderr, "metaslot-stress: cannot use '%s'\n", optarg);
 		return usage(stderr, 2);
 	}
-	return optind == argc ? -1 : usage(stderr, 2);
+	if (optind != argc)
+		return usage(stderr, 2);
+	if (options->audit_seconds <= 0 && options->seconds >= 120)
+		options->audit_seconds = 60;
+	if (options->faults >> FAULT_OVERSUBSCRIBE & 1) {
+		unsigned most = 32 * (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+		options->nr_threads = most < STRESS_THREADS_MOST ? most : STRESS_THREADS_MOST;
+	}
+	return -1;
 }

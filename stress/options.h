@@ -10,13 +10,32 @@
 #include <pthread.h>
 #include <stdio.h>
 
+enum fault {
+	FAULT_EXIT,
+	FAULT_KILL,
+	FAULT_STALL,
+	FAULT_OVERSUBSCRIBE,
+	FAULT_SIGNALS,
+	FAULT_STOP,
+	FAULT_FORK,
+	FAULT_MALLOC,
+	FAULT_LAST_FRAME,
+	FAULT_BACKLOG,
+	FAULT_DELAY,
+	FAULT_NR
+};
+
 struct options {
 	const struct mix *mix;
 	unsigned nr_threads;
 	double seconds;
 	uint64_t seed;
 	enum plant plant;
-	bool sequence; /* print each thread's digest */
+	bool sequence;	 /* print each thread's digest */
+	unsigned faults; /* a bit each */
+	double stall_seconds;
+	double audit_seconds; /* between audits on the way; 0: none */
+	const char *summary;  /* file to continue, or NULL */
 	FILE *json;
 	pthread_t main_thread;
 };

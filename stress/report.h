@@ -5,7 +5,7 @@
 #ifndef STRESS_REPORT_H
 #define STRESS_REPORT_H
 
-#include "options.h"
+#include "run.h"
 
 /* Of the threads that ended: one that is stuck may be anywhere. */
 struct totals {

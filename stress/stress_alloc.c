@@ -118,7 +118,7 @@ static void step(struct worker *worker)
 		own_one(worker, type);
 		break;
 	default:
-		pass_one(worker, type, (random >> 48) % PASSED, random >> 56 & 1);
+		pass_one(worker, type, (random >> 48) % (worker->is_short ? 2 : PASSED), random >> 56 & 1);
 	}
 }
 

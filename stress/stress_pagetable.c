@@ -240,6 +240,14 @@ static void walk(struct worker *worker, unsigned whose, uint64_t page)
 	mslot_read_unlock();
 }
 
+static void end(struct worker *worker)
+{
+	mslot_frame_drop(worker->space);
+	worker->space = NULL;
+	/* Only we offer there. */
+	mslot_frame_drop(offer_take(worker, worker->thread, 0));
+}
+
 static void step(struct worker *worker)
 {
 	uint64_t random = stress_random(worker), page = (random >> 8) % (ENTRIES * ENTRIES);
@@ -253,6 +261,10 @@ static void step(struct worker *worker)
 	case 1:
 		exchange_space(worker, whose);
 		break;
+	case 2:
+		if (worker->is_short)
+			end(worker);
+		break;
 	default:
 		if (random % 4 == 0)
 			walk(worker, whose, page);
@@ -261,13 +273,6 @@ static void step(struct worker *worker)
 		else
 			map(worker, page);
 	}
-}
-
-static void end(struct worker *worker)
-{
-	mslot_frame_drop(worker->space);
-	/* Only we offer there. */
-	mslot_frame_drop(offer_take(worker, worker->thread, 0));
 }
 
 const struct mix mix_pagetable = {

@@ -17,7 +17,7 @@ static _Atomic uint64_t board[STRESS_BOARD];
 static void turn_over(struct worker *worker)
 {
 	uint64_t paddr = stress_paddr(worker);
-	unsigned at = stress_random(worker) % STRESS_HELD;
+	unsigned at = stress_random(worker) % (worker->is_short ? 1 : STRESS_HELD);
 
 	stress_chose(worker, 't', paddr + at);
 	mslot_frame_drop(worker->held[at]);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Threads that are killed in the middle of an operation.
+ *
+ * Proves:   the others go on; whatever moment a thread dies at leaves each slot in a state that the table knows, and
+ *           loses no more than what the thread had in hand.
+ * Read:     kill_rounds(): each round is a child process, for what the dead thread held is never given back. In it,
+ *           kill_begin() chooses a worker and a moment, die() is where it ends, kill_end() looks at what is left.
+ */
+#include "faults.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ROUND_SECONDS 0.4
+/* Frames that one thread has in hand: handles, two address spaces, a segment; and that one retired table maps. */
+#define IN_HAND 1024
+#define IN_TABLE 16
+
+static bool is_child;
+static pthread_t killer;
+static uint64_t *ops_then; /* of each worker, when the victim was dead */
+static _Atomic bool is_dead;
+
+bool kill_is_child(void)
+{
+	return is_child;
+}
+
+/* No destructor, no clean-up: the thread is gone. */
+static void die(int signal)
+{
+	(void)signal;
+	if (stress_in_step)
+		syscall(SYS_exit, 0);
+}
+
+static void *kill_one(void *arg)
+{
+	unsigned nr_threads = stress_run.options.nr_threads;
+	uint64_t seed = stress_run.options.seed;
+	struct job *victim = &stress_run.jobs[seed % nr_threads];
+	(void)arg;
+
+	stress_nap(0.02 + (double)(seed >> 8 & 1023) * 0.0001);
+	/* Until it was in an operation when the signal came. */
+	for (;;) {
+		pid_t id = atomic_load(&victim->id);
+		if (id && syscall(SYS_tgkill, getpid(), id, SIGUSR2) != 0)
+			break;
+		if (atomic_load(&stress_run.must_stop))
+			return NULL;
+		stress_nap(0.0005);
+	}
+	atomic_store(&victim->killed, true);
+	for (unsigned i = 0; i < nr_threads; i++)
+		ops_then[i] = atomic_load(&stress_run.jobs[i].worker.ops_now);
+	atomic_store(&is_dead, true);
+	workers_post();
+	return NULL;
+}
+
+void kill_begin(void)
+{
+	ops_then = calloc(stress_run.options.nr_threads, sizeof(*ops_then));
+	sigaction(SIGUSR2, &(struct sigaction){.sa_handler = die}, NULL);
+	if (!ops_then || pthread_create(&killer, NULL, kill_one, NULL))
+		stress_broken("the killer could not be started", MSLOT_PADDR_NONE);
+}
+
+/* Grace periods may never end again: the thread may have died inside a reader section. So nothing is waited for. */
+void kill_end(void)
+{
+	struct mslot_audit audit;
+
+	pthread_join(killer, NULL);
+	if (!atomic_load(&is_dead))
+		_exit(0);
+	for (unsigned i = 0; i < stress_run.options.nr_threads; i++) {
+		struct job *job = &stress_run.jobs[i];
+		if (!atomic_load(&job->killed) && job->worker.ops <= ops_then[i])
+			stress_broken("a thread stands still since another was killed", MSLOT_PADDR_NONE);
+	}
+	if (mslot_audit(stress_region, &audit))
+		stress_broken("the audit was refused", MSLOT_PADDR_NONE);
+	/* The one that died between a last put and its retirement, if it did. */
+	if (audit.nr_broken > 1)
+		stress_broken("a killed thread left broken slots", audit.broken[0].paddr);
+	if (audit.by_status[MSLOT_STATUS_BUSY] + audit.by_status[MSLOT_STATUS_SHARED] +
+		    audit.by_status[MSLOT_STATUS_UNIQUE] >
+	    IN_HAND + IN_TABLE * audit.by_status[MSLOT_STATUS_RETIRED])
+		stress_broken("a killed thread lost more than it had in hand", MSLOT_PADDR_NONE);
+}
+
+int kill_rounds(int (*run)(void))
+{
+	struct options *options = &stress_run.options;
+	double until = stress_now() + options->seconds;
+	unsigned nr_rounds = 0;
+
+	options->seconds = ROUND_SECONDS;
+	do {
+		int status = 0;
+		pid_t child = fork();
+
+		if (child == 0) {
+			is_child = true;
+			if (!freopen("/dev/null", "w", stdout))
+				_exit(77);
+			exit(run());
+		}
+		if (child < 0 || waitpid(child, &status, 0) != child)
+			return 77;
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+			fprintf(stderr, "broken: round %u, seed %llu\n", nr_rounds, (unsigned long long)options->seed);
+			printf("%s: broken\n", options->mix->name);
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+		}
+		nr_rounds++;
+		options->seed = (options->seed + 0x1234567) & INT64_MAX;
+	} while (stress_now() < until);
+	printf("%s: held; a thread killed in each of %u processes\n", options->mix->name, nr_rounds);
+	faults_report();
+	printf("audit: clean, but for what the dead had in hand\n");
+	return 0;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Long runs: audits now and then, memory that does not grow, a summary that a later run continues.
+ */
+#ifndef STRESS_SOAK_H
+#define STRESS_SOAK_H
+
+#include "run.h"
+
+/* Reads the summary to be continued, if there is one: what is left to run, or 0 if all was done. Negative: it is
+ * another run's, or unreadable. */
+double soak_begin(void);
+/* Parks the workers, audits the table, compares memory, writes the summary. */
+void soak_audit(void);
+/* Adds the rest, when the run has ended. */
+void soak_end(bool held);
+
+#endif
