@@ -101,12 +101,13 @@ MSLOT_API void mslot_thread_online(void);
 
 /** What reclaim has done and has to do, in the whole process. */
 struct mslot_stats {
-	uint64_t retired;	 /**< frames of deferred types that lost their last reference */
-	uint64_t recycled;	 /**< how many of them are unused again; on_drop has run */
-	uint64_t backlog;	 /**< how many are not yet */
-	uint64_t oldest_wait_ns; /**< the longest that one of them can have waited for readers; 0 if none waits */
-	uint64_t grace_periods;	 /**< that have ended */
-	uint64_t claims_waited;	 /**< claims that helped at a region's backlog limit, by waiting for a grace period */
+	uint64_t retired;  /**< frames of deferred types that lost their last reference */
+	uint64_t recycled; /**< how many of them are unused again; on_drop has run */
+	uint64_t backlog;  /**< how many are not yet */
+	uint64_t
+		oldest_wait_ns; /**< how long the oldest of them waits, as the library's thread knows; 0 if none does */
+	uint64_t grace_periods; /**< that have ended */
+	uint64_t claims_waited; /**< claims that helped at a region's backlog limit, by waiting for a grace period */
 	uint64_t claims_refused; /**< claims that a backlog limit refused with BUSY */
 	uint64_t stalls;	 /**< readers that the stall handler was told of, counted once for each grace period */
 };
