@@ -241,7 +241,6 @@ static void wrong_requests_are_refused(void **state)
 	REFUSES(MSLOT_INVALID, mslot_alloc_frame(region, &too_large, NULL, NULL, &why));
 	REFUSES(MSLOT_INVALID, mslot_alloc_frame(region, &immediate, NULL, &unknown, &why));
 	REFUSES(MSLOT_INVALID, mslot_alloc_unique(region, NULL, NULL, NULL, &why));
-	REFUSES(MSLOT_INVALID, mslot_alloc_frame(NULL, &immediate, NULL, NULL, &why));
 	ANSWERS(MSLOT_INVALID, mslot_alloc_segment(region, 0, 1, &immediate, NULL, NULL, NULL, &run));
 	ANSWERS(MSLOT_INVALID, mslot_alloc_segment(region, 1, 3, &immediate, NULL, NULL, NULL, &run));
 	ANSWERS(MSLOT_INVALID, mslot_alloc_segment(region, 1, 1, NULL, NULL, NULL, NULL, &run));

@@ -3,6 +3,7 @@
  * Every call of unique.h: what it gives, every refusal and every fault with the table unchanged.
  * What waits for readers (repurposing a frame that was shared before) is in test_reclaim.c.
  */
+#include "table/give_back.h"
 #include "table/region.h"
 
 #include "util.h"
@@ -147,11 +148,14 @@ static void repurpose_replaces_type_and_metadata(void **state)
 
 static unsigned nr_given_back;
 
-static void note_give_back(struct mslot_region *of, uint64_t index)
+static void note_give_back(struct slot *slot)
 {
-	assert_ptr_equal(of, region);
-	assert_int_equal(index, 6);
+	assert_int_equal(slot - region->slots, 6);
 	nr_given_back++;
+}
+
+static void nothing(void)
+{
 }
 
 static void reset_as_unused_gives_nothing_back(void **state)
@@ -159,8 +163,11 @@ static void reset_as_unused_gives_nothing_back(void **state)
 	struct mslot_unique *unique;
 	(void)state;
 
+	static const struct give_back_hooks hooks = {note_give_back, nothing, nothing};
+
 	nr_given_back = 0;
-	region->give_back = note_give_back;
+	give_back_hooks = &hooks;
+	give_back_attention = 1;
 	unique = claim(6, &noting);
 	mslot_unique_reset_as_unused(NULL);
 	mslot_unique_reset_as_unused(unique);
@@ -172,6 +179,8 @@ static void reset_as_unused_gives_nothing_back(void **state)
 	assert_int_equal(nr_given_back, 1);
 	mslot_frame_drop(mslot_frame_claim(region, PADDR(6), &immediate, &seven, NULL));
 	assert_int_equal(nr_given_back, 2);
+	give_back_attention = 0;
+	give_back_hooks = NULL;
 }
 
 /* Every call on a handle that stands for nothing; `refusal` is what repurpose says. */

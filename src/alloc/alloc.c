@@ -4,9 +4,10 @@
  *
  * Promises: what alloc.h says. Only a slot's own word decides whether its frame is free, and "none" is answered only
  *           after every slot was asked twice.
- * Needs:    slot.c for the moves, reclaim.c for backlog and grace periods.
- * Read:     scan() for what makes NO_MEMORY exact, then find(), then the public calls.
+ * Needs:    cache.c and free_index.c for hints, slot.c for the moves, reclaim.c for backlog and grace periods.
+ * Read:     mslot_alloc_frame() for the common case, find() for all others, find_by_slots() for why NO_MEMORY is exact.
  */
+#include "alloc/cache.h"
 #include "handle/handle.h"
 
 #include <metaslot/alloc.h>
@@ -19,9 +20,6 @@ struct request {
 	unsigned flags;
 };
 
-/* Where the thread found something last; a hint. */
-static _Thread_local uint64_t cursor __attribute__((tls_model("initial-exec")));
-
 static enum mslot_err request_check(const struct request *request, const struct mslot_alloc_options *options)
 {
 	const unsigned known = MSLOT_ALLOC_ZEROED | MSLOT_ALLOC_MAY_WAIT | MSLOT_ALLOC_ON_NODE;
@@ -30,10 +28,13 @@ static enum mslot_err request_check(const struct request *request, const struct 
 	    (request->flags & MSLOT_ALLOC_ZEROED && !request->region->memory) || request->nr_frames == 0 ||
 	    request->align_frames & (request->align_frames - 1))
 		return MSLOT_INVALID;
+	region_know_type(request->region, request->type);
 	if (!type_is_immediate(request->type) && !reclaim_has_room(request->region))
 		return reclaim_make_room(request->region);
 	return MSLOT_OK;
 }
+
+/* ---- claiming what hints promise ---- */
 
 static bool try_claim(struct mslot_region *region, struct slot *slot)
 {
@@ -44,96 +45,187 @@ static bool try_claim(struct mslot_region *region, struct slot *slot)
 	return slot_try_claim(slot, slot_peek_state(slot));
 }
 
-/* Ascending, so that of two that collide one gets through; all or nothing. */
-static bool try_claim_run(struct mslot_region *region, struct slot *slots, uint64_t nr)
+/* Ascending, so that of two that collide one gets through; all or nothing. Gives how many could be claimed. */
+static uint64_t try_claim_run(struct mslot_region *region, struct slot *slots, uint64_t nr)
 {
-	for (uint64_t i = 0; i < nr; i++) {
-		if (try_claim(region, &slots[i]))
-			continue;
-		while (i--)
-			slot_unclaim(&slots[i]);
-		return false;
-	}
-	return true;
+	for (uint64_t i = 0; i < nr; i++)
+		if (!try_claim(region, &slots[i])) {
+			for (uint64_t claimed = i; claimed--;)
+				slot_take_back(&slots[claimed]);
+			return i;
+		}
+	return nr;
 }
 
-/* What a pass over all slots has seen. */
-struct scan {
-	uint64_t generations; /* the sum: grows with each frame that becomes unused */
-	bool has_retired;
-	bool has_lost; /* a run that was there was taken by others: what else lay there was not looked at */
-};
+/* The bits of frames `from` to `to`, exclusive, that are in row `row`. */
+static uint64_t row_mask(uint64_t row, uint64_t from, uint64_t to)
+{
+	uint64_t first = from > row * 64 ? from - row * 64 : 0, end = to < row * 64 + 64 ? to - row * 64 : 64;
 
-/*
- * Asks every slot, from the cursor on and around; claims the first fitting run and gives its first slot.
- *
- * Two passes that find nothing and add up to the same sum prove that there was none: a slot which was not unused when
- * the first pass looked, and has the same generation when the second does, was not unused at the moment between the
- * two. So the unused slots of that moment are among those that the first pass saw, and they held no fitting run.
- */
-static struct slot *scan(const struct request *request, struct scan *seen)
+	return UINT64_MAX >> (64 - (end - first)) << first;
+}
+
+/* One frame, out of the thread's own row, else of the index. Hints that are wrong are dropped: who holds such a frame
+ * gives it back. */
+static struct slot *find_frame(struct mslot_region *region, struct free_index *index)
+{
+	do
+		for (struct slot *slot; (slot = cache_take(region));)
+			if (LIKELY(slot_try_claim(slot, slot_peek_state(slot))))
+				return slot;
+	while (cache_refill(region, index));
+	return NULL;
+}
+
+static struct slot *find_run(const struct request *request, struct free_index *index)
 {
 	struct mslot_region *region = request->region;
-	uint64_t run = 0, align = request->align_frames ? request->align_frames : 1;
-	uint64_t start = request->nr_frames == 1 && align == 1 ? cursor % region->nr_frames : 0;
+	uint64_t nr = request->nr_frames;
 
-	*seen = (struct scan){0};
-	for (uint64_t i = 0; i < region->nr_frames; i++) {
-		uint64_t index = start + i < region->nr_frames ? start + i : start + i - region->nr_frames;
-		struct slot *slot = &region->slots[index];
-		uint64_t word = slot_peek_state(slot);
+	for (uint64_t at = 0; free_index_find_run(index, nr, request->align_frames, &at);) {
+		struct slot *slots = &region->slots[at];
+		uint64_t claimed = try_claim_run(region, slots, nr), end = at + nr;
 
-		seen->generations += state_generation(word);
-		seen->has_retired |= state_of(word) == STATE_RETIRED;
-		if (state_of(word) != STATE_UNUSED) {
-			run = 0;
-			continue;
+		if (claimed == nr) {
+			for (uint64_t row = at / 64; row <= (end - 1) / 64; row++)
+				free_index_take(index, row, row_mask(row, at, end));
+			return slots;
 		}
-		/* A run begins at a multiple of its alignment, or not yet. */
-		if (run || index % align == 0)
-			run++;
-		if (run < request->nr_frames)
-			continue;
-		slot -= run - 1;
-		if (try_claim_run(region, slot, run)) {
-			cursor = index + 1;
-			return slot;
-		}
-		seen->has_lost = true;
-		run = 0;
+		at += claimed;
+		free_index_take(index, at / 64, UINT64_C(1) << at % 64);
+		/* It may just have become free, and have been given back before we took it. */
+		if (state_of(slot_peek_state(&region->slots[at])) == STATE_UNUSED)
+			free_index_give(index, at / 64, UINT64_C(1) << at % 64);
+		at++;
 	}
 	return NULL;
 }
 
-static struct slot *find(const struct request *request, enum mslot_err *err)
+static struct slot *find_by_hints(const struct request *request, struct free_index *index)
 {
-	struct scan before, after;
-	struct slot *slot;
-
-	if (request->nr_frames > request->region->nr_frames) {
-		*err = MSLOT_NO_MEMORY;
+	if (!index)
 		return NULL;
+	if (request->nr_frames == 1 && request->align_frames == 1)
+		return find_frame(request->region, index);
+	/* What we remember ourselves is part of runs, too. */
+	cache_flush();
+	return find_run(request, index);
+}
+
+/* ---- asking the slots ---- */
+
+/* What a pass over all slots has seen. */
+struct pass {
+	uint64_t generations; /* the sum: grows with each frame that becomes unused */
+	uint64_t found;	      /* where a fitting run is, or was */
+	bool has_found;
+	bool has_retired;
+};
+
+/* Looks at every slot. Hints of unused ones are set right on the way. */
+static struct pass pass_over(const struct request *request, struct free_index *index)
+{
+	struct mslot_region *region = request->region;
+	uint64_t run = 0, unused = 0;
+	struct pass pass = {0};
+
+	for (uint64_t at = 0; at < region->nr_frames; at++) {
+		uint64_t word = slot_peek_state(&region->slots[at]);
+
+		pass.generations += state_generation(word);
+		pass.has_retired |= state_of(word) == STATE_RETIRED;
+		if (state_of(word) == STATE_UNUSED) {
+			unused |= UINT64_C(1) << at % 64;
+			/* A run begins at a multiple of its alignment, or not yet. */
+			run += run || at % request->align_frames == 0;
+		} else {
+			run = 0;
+		}
+		if (run == request->nr_frames && !pass.has_found) {
+			pass.found = at + 1 - run;
+			pass.has_found = true;
+		}
+		if (at % 64 == 63 || at == region->nr_frames - 1) {
+			if (index && unused & ~free_index_row(index, at / 64))
+				free_index_give(index, at / 64, unused);
+			unused = 0;
+		}
 	}
+	return pass;
+}
+
+/*
+ * The exact answer. Two passes that find nothing and add up to the same sum prove that there was none: a slot which was
+ * not unused when the first pass looked, and has the same generation when the second does, was not unused at the moment
+ * between the two. So the unused slots of that moment are among those that the first pass saw, and they held no fitting
+ * run. Generations wrap after 131072 reuses of one frame: that many, all between two looks, would go unnoticed.
+ */
+static struct slot *find_by_slots(const struct request *request, struct free_index *index, bool *has_retired)
+{
+	struct mslot_region *region = request->region;
+
 	for (;;) {
-		do {
-			if ((slot = scan(request, &before)) || (slot = scan(request, &after)))
-				return slot;
-		} while (before.generations != after.generations || before.has_lost || after.has_lost);
-		*err = MSLOT_NO_MEMORY;
-		if (!(request->flags & MSLOT_ALLOC_MAY_WAIT) || !(before.has_retired | after.has_retired))
-			return NULL;
-		*err = mslot_barrier(request->region);
-		if (*err)
-			return NULL;
+		struct pass before = pass_over(request, index), after;
+
+		if (!before.has_found) {
+			after = pass_over(request, index);
+			*has_retired = before.has_retired | after.has_retired;
+			if (!after.has_found && before.generations == after.generations)
+				return NULL;
+			before = after;
+		}
+		if (before.has_found) {
+			struct slot *slots = &region->slots[before.found];
+
+			if (try_claim_run(region, slots, request->nr_frames) == request->nr_frames)
+				return slots;
+		}
+		/* Others were faster, or have given back: there may be more. */
+		struct slot *slot = find_by_hints(request, index);
+		if (slot)
+			return slot;
 	}
 }
+
+static NOINLINE struct slot *find(const struct request *request, enum mslot_err *err)
+{
+	struct mslot_region *region = request->region;
+	struct free_index *index = region_free_index(region);
+	struct slot *slot;
+
+	*err = MSLOT_NO_MEMORY;
+	if (request->nr_frames > region->nr_frames)
+		return NULL;
+	for (bool has_waited = false;; has_waited = true) {
+		bool has_retired = false;
+
+		slot = find_by_hints(request, index);
+		if (!slot && index) {
+			/* What others remember; and what we have retired, where its grace period is over. */
+			cache_publish(region, index);
+			reclaim_drain_own();
+			slot = find_by_hints(request, index);
+		}
+		if (!slot)
+			slot = find_by_slots(request, index, &has_retired);
+		if (slot || has_waited || !has_retired || !(request->flags & MSLOT_ALLOC_MAY_WAIT))
+			return slot;
+		*err = mslot_barrier(region);
+		if (*err)
+			return NULL;
+		*err = MSLOT_NO_MEMORY;
+	}
+}
+
+/* ---- the calls ---- */
 
 /* Claims a run, its metadata still to be written. */
 static struct slot *allocate(struct mslot_region *region, uint64_t nr_frames, uint64_t align_frames,
 			     const struct mslot_type *type, const struct mslot_alloc_options *options,
 			     enum mslot_err *err)
 {
-	struct request request = {region, type, nr_frames, align_frames, options ? options->flags : 0};
+	struct request request = {region, type, nr_frames, align_frames ? align_frames : 1,
+				  options ? options->flags : 0};
 	struct slot *slot;
 
 	*err = request_check(&request, options);
@@ -145,8 +237,10 @@ static struct slot *allocate(struct mslot_region *region, uint64_t nr_frames, ui
 	return slot;
 }
 
-struct mslot_frame *mslot_alloc_frame(struct mslot_region *region, const struct mslot_type *type, const void *meta,
-				      const struct mslot_alloc_options *options, enum mslot_err *why)
+/* The general case: whatever the fast one below does not take. */
+static NOINLINE struct mslot_frame *alloc_frame_slow(struct mslot_region *region, const struct mslot_type *type,
+						     const void *meta, const struct mslot_alloc_options *options,
+						     enum mslot_err *why)
 {
 	enum mslot_err err;
 	struct slot *slot;
@@ -159,6 +253,27 @@ struct mslot_frame *mslot_alloc_frame(struct mslot_region *region, const struct 
 	}
 	slot_fill(slot, type, meta);
 	slot_publish(slot, slot_peek_state(slot));
+	return slot_frame(slot);
+}
+
+FLATTEN struct mslot_frame *mslot_alloc_frame(struct mslot_region *region, const struct mslot_type *type,
+					      const void *meta, const struct mslot_alloc_options *options,
+					      enum mslot_err *why)
+{
+	struct slot *slot;
+
+	if (UNLIKELY(!region_knows_type(region, type) || !meta || (options && options->flags) ||
+		     !reclaim_is_registered()))
+		return alloc_frame_slow(region, type, meta, options, why);
+	slot = cache_take(region);
+	if (UNLIKELY(!slot))
+		return alloc_frame_slow(region, type, meta, options, why);
+	uint64_t word = slot_peek_state(slot);
+	if (UNLIKELY(!slot_try_claim(slot, word)))
+		return alloc_frame_slow(region, type, meta, options, why);
+	slot_fill_known(slot, type, meta);
+	slot_set_type(slot, region_type_word(region, type));
+	slot_publish(slot, word);
 	return slot_frame(slot);
 }
 

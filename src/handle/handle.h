@@ -34,6 +34,13 @@ static inline struct mslot_unique *slot_unique(struct slot *slot)
 enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, const struct mslot_type *type,
 			      uint64_t *claimed);
 
+/* Gives up a claim. */
+static inline void slot_take_back(struct slot *slot)
+{
+	slot_unclaim(slot);
+	give_back(slot);
+}
+
 COLD void slot_verdict_report(struct slot *slot, struct slot_verdict verdict, const char *call);
 
 /* Reclaims what a move retired, reports its fault; true if there was none. */

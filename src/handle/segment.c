@@ -45,7 +45,7 @@ enum mslot_err mslot_segment_claim(struct mslot_region *region, uint64_t start, 
 		err = slot_claim_for(region, &slots[i], type, &claimed);
 		if (err) {
 			while (i--)
-				slot_unclaim(&slots[i]);
+				slot_take_back(&slots[i]);
 			return err;
 		}
 	}

@@ -149,6 +149,8 @@ static bool cycle(struct reclaim_thread *self, bool flip_all)
 	retire_queue_rotate(&orphans, period + 1, period);
 	grace_online();
 	reclaim_drain(self, &orphans, UINT64_MAX);
+	if (give_back_upward())
+		give_back_upward()->flush();
 	reclaim_count_flush(self);
 	grace_offline();
 	return left;

@@ -42,8 +42,8 @@ static void recycle(struct slot *slot, struct mslot_region *region, const struct
 {
 	if (type->on_drop)
 		type->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));
-	if (slot_recycle(slot, slot_peek_state(slot)) && region->give_back)
-		region->give_back(region, (uint64_t)(slot - region->slots));
+	if (slot_recycle(slot, slot_peek_state(slot)))
+		give_back(slot);
 }
 
 /* Chains of immediate frames that drop each other become a loop here. */
@@ -125,6 +125,21 @@ static NOINLINE void rotate(struct reclaim_thread *self, unsigned active, uint64
 	self->newest.queue = &self->queue[active];
 	self->newest.active = active;
 	self->newest.cookie = cookie;
+}
+
+void reclaim_drain_own(void)
+{
+	struct reclaim_thread *self = reclaim_self;
+
+	if (!self || self->recycling || immediate.running)
+		return;
+	grace_read_lock();
+	/* [acquire:handover] as in retire(). */
+	struct retire_queue *queue = &self->queue[atomic_load_explicit(&self->active, memory_order_acquire)];
+	/* [acquire:grace] readers of the batches that this elapses are gone. */
+	retire_queue_elapse(queue, atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire));
+	reclaim_drain(self, queue, UINT64_MAX);
+	grace_read_unlock();
 }
 
 static void retire(struct slot *slot, struct mslot_region *region)
@@ -268,9 +283,17 @@ enum mslot_err mslot_region_destroy(struct mslot_region *region)
 	do {
 		err = mslot_barrier(region);
 		if (!err)
-			err = region_free(region);
+			err = region_close(region);
 	} while (err == MSLOT_BUSY);
-	return err;
+	if (err)
+		return err;
+	if (give_back_upward()) {
+		/* Threads that remember frames of it look whether it is still there. */
+		give_back_upward()->flush();
+		grace_thread_wait(false);
+	}
+	region_unmap(region);
+	return MSLOT_OK;
 }
 
 void mslot_quiescent_state(void)

@@ -6,6 +6,7 @@
 #define RECLAIM_RECLAIM_H
 
 #include "reclaim/retire_queue.h"
+#include "table/give_back.h"
 #include "table/region.h"
 
 #include <metaslot/reclaim.h>
@@ -80,10 +81,10 @@ NOINLINE void reclaim_slot_slow(struct slot *slot);
 /* `retired` is the slot's word, which nobody changes any more in what counts. */
 static inline void reclaim_slot(struct slot *slot, uint64_t retired)
 {
-	if (LIKELY(slot_is_plain(slot)))
-		slot_recycle(slot, retired);
-	else
+	if (UNLIKELY(!slot_is_plain(slot)))
 		reclaim_slot_slow(slot);
+	else if (slot_recycle(slot, retired))
+		give_back(slot);
 }
 
 /* Makes room below the region's backlog limit, or says why not: BUSY. For claims of deferred types. */
@@ -98,6 +99,9 @@ static inline bool reclaim_has_room(const struct mslot_region *region)
 
 /* Whether the caller must not wait for a grace period, as it would wait for itself. */
 bool reclaim_must_not_wait(void);
+
+/* Recycles what the calling thread has retired and is due. */
+void reclaim_drain_own(void);
 
 /* ---- inside the room: reclaim.c to grace_thread.c ---- */
 

@@ -61,18 +61,24 @@ static inline struct retire_batch *retire_queue_newest(struct retire_queue *queu
 	return LIKELY(queue->nr_waiting && newest->cookie == cookie) ? newest : NULL;
 }
 
-/* Moves the batches that have elapsed, and gives the one to which slots with this cookie go. */
+/* Moves the batches that have elapsed. */
+static inline void retire_queue_elapse(struct retire_queue *queue, uint64_t completed)
+{
+	while (queue->nr_waiting && queue->waiting[queue->first].cookie <= completed) {
+		retire_batch_append(&queue->elapsed, &queue->waiting[queue->first]);
+		queue->first = (queue->first + 1) % RETIRE_BATCHES;
+		queue->nr_waiting--;
+	}
+}
+
+/* The same, and gives the one to which slots with this cookie go. */
 static inline struct retire_batch *retire_queue_rotate(struct retire_queue *queue, uint64_t cookie, uint64_t completed)
 {
 	struct retire_batch *batch = retire_queue_newest(queue, cookie);
 
 	if (batch)
 		return batch;
-	while (queue->nr_waiting && queue->waiting[queue->first].cookie <= completed) {
-		retire_batch_append(&queue->elapsed, &queue->waiting[queue->first]);
-		queue->first = (queue->first + 1) % RETIRE_BATCHES;
-		queue->nr_waiting--;
-	}
+	retire_queue_elapse(queue, completed);
 	CHECK(queue->nr_waiting < RETIRE_BATCHES);
 	batch = &queue->waiting[(queue->first + queue->nr_waiting++) % RETIRE_BATCHES];
 	*batch = (struct retire_batch){.cookie = cookie};

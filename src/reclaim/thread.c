@@ -33,6 +33,8 @@ static void unregister(void *thread)
 {
 	struct reclaim_thread *self = thread;
 
+	if (give_back_upward())
+		give_back_upward()->thread_exits();
 	/* Once out of the registry, nobody flips or collects our queues any more: both are ours. */
 	grace_thread_unregister(self);
 	adopt_queue(&self->queue[0]);

@@ -8,10 +8,16 @@
  */
 #include "table/region.h"
 
+#include "table/give_back.h"
+
 #include <sys/mman.h>
 
 struct mslot_region *region_of_chunk[NR_CHUNKS];
 struct backlog backlog_of_chunk[NR_CHUNKS];
+
+_Atomic unsigned give_back_attention;
+_Atomic(const struct give_back_hooks *) give_back_hooks;
+_Thread_local struct free_cache free_cache __attribute__((tls_model("initial-exec")));
 
 #define CHUNK_BYTES (UINT64_C(1) << CHUNK_SHIFT)
 #define HEADER_ALIGN UINT64_C(4096)
@@ -63,9 +69,11 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 		why_set(why, err);
 		return NULL;
 	}
-	/* header, touched grains, slots: one mapping */
+	static _Atomic uint64_t last_id;
+	/* header, touched grains, hints, slots: one mapping */
 	uint64_t nr_grains = ((config->nr_frames - 1) >> GRAIN_SHIFT) + 1;
-	uint64_t header = (sizeof(struct mslot_region) + nr_grains + HEADER_ALIGN - 1) & ~(HEADER_ALIGN - 1);
+	uint64_t hints = (sizeof(struct mslot_region) + nr_grains + HEADER_ALIGN - 1) & ~(HEADER_ALIGN - 1);
+	uint64_t header = (hints + REGION_HINT_BYTES(config->nr_frames) + HEADER_ALIGN - 1) & ~(HEADER_ALIGN - 1);
 	uint64_t bytes = (header + config->nr_frames * MSLOT_SLOT_BYTES + HEADER_ALIGN - 1) & ~(HEADER_ALIGN - 1);
 	struct mslot_region *region = map_chunks(bytes);
 
@@ -83,12 +91,18 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 		config->backlog_limit && config->backlog_limit < INT64_MAX ? config->backlog_limit : INT64_MAX;
 	region->backlog_grain = region->backlog_limit < 64 * 64 ? (uint32_t)(region->backlog_limit / 64) : 64;
 	region->mapping_bytes = bytes;
+	region->hints = (char *)region + hints;
+	/* [relaxed] only to differ. */
+	region->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
 	for (unsigned i = 0; i < NR_KNOWN_TYPES; i++)
 		/* [relaxed] nobody else knows the region yet. */
 		atomic_store_explicit(&region->known_types[i].type, KNOWN_NONE, memory_order_relaxed);
 	name_chunks(region, region);
 	/* [relaxed] nobody else knows the region yet. */
 	atomic_store_explicit(region_backlog(region), 0, memory_order_relaxed);
+	/* [release:attach] the region is made. */
+	atomic_store_explicit(&backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].region_id, region->id,
+			      memory_order_release);
 	return region;
 }
 
@@ -101,7 +115,7 @@ static bool count_held(struct slot *slot, void *ctx)
 	return state == STATE_UNUSED || state == STATE_RETIRED;
 }
 
-enum mslot_err region_free(struct mslot_region *region)
+enum mslot_err region_close(struct mslot_region *region)
 {
 	bool retired = false;
 
@@ -110,8 +124,14 @@ enum mslot_err region_free(struct mslot_region *region)
 	if (retired)
 		return MSLOT_BUSY;
 	name_chunks(region, NULL);
-	munmap(region, region->mapping_bytes);
+	/* [relaxed] a reader section that still finds it is waited for. */
+	atomic_store_explicit(&backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].region_id, 0, memory_order_relaxed);
 	return MSLOT_OK;
+}
+
+void region_unmap(struct mslot_region *region)
+{
+	munmap(region, region->mapping_bytes);
 }
 
 /*
@@ -173,7 +193,7 @@ void slot_fill(struct slot *slot, const struct mslot_type *type, const void *met
 		memcpy(slot->meta, meta, type->meta_bytes);
 	else
 		memset(slot->meta, 0, type->meta_bytes);
-	slot_set_type(slot, type_word(slot_region(slot), type));
+	slot_set_type(slot, type_word(type));
 }
 
 void region_know_type(struct mslot_region *region, const struct mslot_type *type)
@@ -189,7 +209,7 @@ void region_know_type(struct mslot_region *region, const struct mslot_type *type
 						     memory_order_relaxed))
 		return;
 	/* [relaxed] the store below publishes it. */
-	atomic_store_explicit(&known->carried, type_word(region, type), memory_order_relaxed);
+	atomic_store_explicit(&known->carried, type_word(type), memory_order_relaxed);
 	/* [release:known] whoever finds the type finds `carried`, too. */
 	atomic_store_explicit(&known->type, (uintptr_t)type, memory_order_release);
 }

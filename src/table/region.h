@@ -15,6 +15,9 @@
 
 #define NR_KNOWN_TYPES 16
 
+/* What a region keeps for whoever finds free frames. */
+#define REGION_HINT_BYTES(nr_frames) ((nr_frames) / 64 * 9 + 8192)
+
 /* A type that a claim need not look at again, and what its slots carry. */
 struct known_type {
 	_Atomic uintptr_t type; /* its address, or one of these */
@@ -32,9 +35,11 @@ struct mslot_region {
 	char *memory;
 	uint64_t backlog_limit;
 	uint32_t backlog_grain; /* retires that a thread may keep to itself before it counts them here */
-	/* The one upward edge: who wants to hear of unused frames, or NULL. Set before the region is shared. */
-	void (*give_back)(struct mslot_region *region, uint64_t index);
 	size_t mapping_bytes;
+	uint64_t id; /* no other region has, or had, it */
+	/* For whoever finds free frames: zeros at first. */
+	void *hints;
+	_Atomic unsigned hints_stage;
 	struct known_type known_types[NR_KNOWN_TYPES];
 };
 
@@ -54,6 +59,7 @@ static inline struct mslot_region *slot_region(const struct slot *slot)
  */
 struct backlog {
 	_Alignas(MSLOT_SLOT_BYTES) _Atomic int64_t nr_retired;
+	_Atomic uint64_t region_id; /* of the region that is here, or 0 */
 };
 extern struct backlog backlog_of_chunk[NR_CHUNKS];
 
@@ -123,8 +129,18 @@ COLD void region_touch(struct mslot_region *region, uint64_t index);
 /* Calls fn for each slot that may ever have been claimed, ascending, until it returns false. */
 bool region_walk(const struct mslot_region *region, bool (*fn)(struct slot *slot, void *ctx), void *ctx);
 
-/* Frees a region whose every slot is unused; else IN_USE, or BUSY where only retired slots are in the way. */
-enum mslot_err region_free(struct mslot_region *region);
+/* Ends a region whose every slot is unused; else IN_USE, or BUSY where only retired slots are in the way. */
+enum mslot_err region_close(struct mslot_region *region);
+/* After that, when nobody looks for the region any more. */
+void region_unmap(struct mslot_region *region);
+
+/* Whether the region of that id is still there. Until the end of the caller's reader section, if so. */
+static inline bool region_is_there(const struct mslot_region *region, uint64_t id)
+{
+	/* [acquire:attach] and made. */
+	return atomic_load_explicit(&backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].region_id,
+				    memory_order_acquire) == id;
+}
 
 /* A type that breaks its contract is INVALID. */
 static inline bool type_is_valid(const struct mslot_type *type)
@@ -134,12 +150,12 @@ static inline bool type_is_valid(const struct mslot_type *type)
 }
 
 /* What a slot carries as its type: the address, and what the last put and a reader need to know of it. */
-static inline uintptr_t type_word(const struct mslot_region *region, const struct mslot_type *type)
+static inline uintptr_t type_word(const struct mslot_type *type)
 {
 	uintptr_t word = (uintptr_t)type;
 
 	if (type->flags & MSLOT_TYPE_IMMEDIATE)
-		word |= TYPE_IMMEDIATE | (!type->on_drop && !region->give_back ? TYPE_PLAIN : 0);
+		word |= TYPE_IMMEDIATE | (!type->on_drop ? TYPE_PLAIN : 0);
 	return word;
 }
 

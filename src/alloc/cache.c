@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The two rows of hints that each thread keeps, and the list of all threads' rows.
+ *
+ * Promises: nothing that is remembered is lost by a thread that ends, or one that waits: whoever starves reads it. A
+ * row of a region that is gone is never followed. Needs:    free_index.c; reader sections, which the end of a region
+ * waits for. Read:     row_flush(), then cache_refill() and give().
+ */
+#include "alloc/cache.h"
+
+#include "reclaim/reclaim.h"
+
+#include <pthread.h>
+
+/* Of the threads that have rows. Held for a few steps; whoever allocates or frees only tries to take it. */
+static pthread_mutex_t caches_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct free_cache *caches;
+
+enum { STAGE_NONE, STAGE_MAKING, STAGE_MADE };
+
+static inline uint64_t row_get(const _Atomic uint64_t *word)
+{
+	/* [relaxed] our own; or another's, and a hint. */
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline void row_put(_Atomic uint64_t *word, uint64_t value)
+{
+	/* [relaxed] a hint: others look at the slot. */
+	atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static void row_set(struct free_row *row, struct mslot_region *region, uintptr_t page, uint64_t mask)
+{
+	/* Others may find the mask of one row with the page of another: wrong hints, but of frames that are there. */
+	row_put(&row->mask, 0);
+	row_put(&row->region_id, region ? region->id : 0);
+	/* [relaxed] a hint. */
+	atomic_store_explicit(&row->row, page, memory_order_relaxed);
+	row->region = region;
+	row_put(&row->mask, mask);
+}
+
+static uintptr_t row_page(const struct free_row *row)
+{
+	/* [relaxed] as row_get(). */
+	return atomic_load_explicit(&row->row, memory_order_relaxed);
+}
+
+static void row_give(struct free_row *row)
+{
+	free_index_give(row->region->hints, region_row(row->region, row_page(row)), row_get(&row->mask));
+}
+
+/* Empties a row into its index; `there` is a region that is known to be there, or NULL. */
+static void row_flush(struct free_row *row, const struct mslot_region *there)
+{
+	if (row_get(&row->mask)) {
+		if (there && row_get(&row->region_id) == there->id) {
+			row_give(row);
+		} else {
+			mslot_read_lock();
+			if (region_is_there(row->region, row_get(&row->region_id)))
+				row_give(row);
+			mslot_read_unlock();
+		}
+	}
+	row_set(row, NULL, 0, 0);
+}
+
+/* Whether the thread may remember anything. One that was never registered may not: nobody would learn of its end. */
+static bool cache_is_usable(void)
+{
+	if (LIKELY(free_cache.is_listed))
+		return true;
+	if (!reclaim_self || pthread_mutex_trylock(&caches_lock))
+		return false;
+	free_cache.next = caches;
+	caches = &free_cache;
+	free_cache.is_listed = true;
+	pthread_mutex_unlock(&caches_lock);
+	return true;
+}
+
+/* Of a slot that is in neither row. */
+static NOINLINE void cache_give(struct slot *slot)
+{
+	struct mslot_region *region = slot_region(slot);
+	uintptr_t page = (uintptr_t)slot >> SLOT_ROW_SHIFT;
+
+	/* [acquire:attach] the index is made. Until then it says that all is free. */
+	if (atomic_load_explicit(&region->hints_stage, memory_order_acquire) != STAGE_MADE)
+		return;
+	if (!cache_is_usable()) {
+		free_index_give(region->hints, region_row(region, page), slot_row_bit(slot));
+		return;
+	}
+	row_flush(&free_cache.freed, region);
+	row_set(&free_cache.freed, region, page, slot_row_bit(slot));
+}
+
+void cache_flush(void)
+{
+	row_flush(&free_cache.own, NULL);
+	row_flush(&free_cache.freed, NULL);
+}
+
+static void cache_ends(void)
+{
+	struct free_cache **at = &caches;
+
+	if (!free_cache.is_listed)
+		return;
+	cache_flush();
+	pthread_mutex_lock(&caches_lock);
+	while (*at != &free_cache)
+		at = &(*at)->next;
+	*at = free_cache.next;
+	free_cache.is_listed = false;
+	pthread_mutex_unlock(&caches_lock);
+}
+
+bool cache_refill(struct mslot_region *region, struct free_index *index)
+{
+	struct free_row *own = &free_cache.own, *freed = &free_cache.freed;
+	uint64_t row, mask;
+
+	row_flush(own, region);
+	if (row_get(&freed->mask) && row_get(&freed->region_id) == region->id) {
+		row_set(own, region, row_page(freed), row_get(&freed->mask));
+		row_set(freed, NULL, 0, 0);
+		return true;
+	}
+	mask = free_index_take_row(index, &row);
+	if (!mask)
+		return false;
+	if (!region_is_touched(region, row << ROW_SHIFT))
+		region_touch(region, row << ROW_SHIFT);
+	if (!cache_is_usable()) {
+		/* It keeps one frame, for as long as its call lasts. */
+		uint64_t rest = mask & (mask - 1);
+		if (rest)
+			free_index_give(index, row, rest);
+		mask ^= rest;
+	}
+	row_set(own, region, ((uintptr_t)region->slots >> SLOT_ROW_SHIFT) + row, mask);
+	return true;
+}
+
+void cache_publish(const struct mslot_region *region, struct free_index *index)
+{
+	uint64_t nr_rows = free_index_nr_rows(region->nr_frames);
+
+	if (pthread_mutex_trylock(&caches_lock))
+		return;
+	for (struct free_cache *cache = caches; cache; cache = cache->next)
+		for (unsigned i = 0; i < 2; i++) {
+			const struct free_row *from = i ? &cache->freed : &cache->own;
+			uint64_t mask = row_get(&from->mask), row = region_row(region, row_page(from));
+
+			if (!mask || row_get(&from->region_id) != region->id || row >= nr_rows)
+				continue;
+			/* What lies past the end is not there, whatever we have mixed up. */
+			if (row == nr_rows - 1 && region->nr_frames % 64)
+				mask &= (UINT64_C(1) << region->nr_frames % 64) - 1;
+			if (mask & ~free_index_row(index, row))
+				free_index_give(index, row, mask);
+		}
+	pthread_mutex_unlock(&caches_lock);
+}
+
+static const struct give_back_hooks cache_hooks = {cache_give, cache_flush, cache_ends};
+
+struct free_index *region_free_index(struct mslot_region *region)
+{
+	unsigned none = STAGE_NONE;
+
+	/* [acquire:attach] the index is made. */
+	if (LIKELY(atomic_load_explicit(&region->hints_stage, memory_order_acquire) == STAGE_MADE))
+		return region->hints;
+	/* [relaxed] only one of us makes it. */
+	if (!atomic_compare_exchange_strong_explicit(&region->hints_stage, &none, STAGE_MAKING, memory_order_relaxed,
+						     /* [relaxed] another does. */
+						     memory_order_relaxed))
+		return NULL;
+	struct free_index *index = region->hints;
+	uint64_t begin = (sizeof(*index) + 63) & ~UINT64_C(63);
+
+	CHECK(begin + free_index_bytes(region->nr_frames) <= REGION_HINT_BYTES(region->nr_frames));
+	free_index_init(index, (char *)region->hints + begin, region->nr_frames);
+	/* [release:attach] the hooks are there before anybody calls them. */
+	atomic_store_explicit(&give_back_hooks, &cache_hooks, memory_order_release);
+	/* [release:attach] the index is made. */
+	atomic_store_explicit(&region->hints_stage, STAGE_MADE, memory_order_release);
+	/* [release:attach] as the hooks. */
+	atomic_store_explicit(&give_back_attention, 1, memory_order_release);
+	return index;
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The bitmap of hints and its summaries.
+ *
+ * Promises: a frame given back is found, unless it is taken meanwhile: a summary never hides a free frame for longer
+ * than the call that made it free, or the one that filled its row, takes. A summary may promise what is not there.
+ * Needs:    C11 atomics only; memory is handed in. So a model can check this file as it is.
+ * Read:     tree_full() and tree_room(), which race; then the calls.
+ *
+ * Who fills a word sets the bit above, then looks at the word again. Who makes room in a word clears the bit above
+ * after that. Both are read-modify-writes of the bit's word: if the clearing comes second, the bit is clear; if it
+ * comes first, the filler acquires it, finds the room and clears the bit itself.
+ */
+#include "alloc/free_index.h"
+
+#include "base/check.h"
+
+#define FULL UINT64_MAX
+
+static inline uint64_t hint_load(const _Atomic uint64_t *word)
+{
+	/* [relaxed] a hint. */
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline uint64_t hint_or(_Atomic uint64_t *word, uint64_t mask)
+{
+	/* [acq_rel:hint] see above; and what is taken here was given back with its slot recycled. */
+	return atomic_fetch_or_explicit(word, mask, memory_order_acq_rel);
+}
+
+static inline uint64_t hint_and(_Atomic uint64_t *word, uint64_t mask)
+{
+	/* [acq_rel:hint] whoever finds the frame free here finds its slot recycled. */
+	return atomic_fetch_and_explicit(word, mask, memory_order_acq_rel);
+}
+
+/* ---- trees ---- */
+
+static uint64_t tree_init(struct bit_tree *tree, char *zeros, uint64_t nr_bits)
+{
+	uint64_t bytes = 0;
+
+	*tree = (struct bit_tree){0};
+	do {
+		uint64_t nr_words = (nr_bits + 63) / 64;
+		CHECK(tree->nr_levels < TREE_LEVELS);
+		if (zeros) {
+			tree->level[tree->nr_levels] = (_Atomic uint64_t *)(zeros + bytes);
+			/* What lies past the end is not there. */
+			if (nr_bits % 64)
+				hint_or(&tree->level[tree->nr_levels][nr_words - 1], FULL << nr_bits % 64);
+		}
+		tree->nr_words[tree->nr_levels++] = nr_words;
+		bytes += nr_words * sizeof(uint64_t);
+		nr_bits = nr_words;
+	} while (nr_bits > 1 || tree->nr_levels < 2);
+	return bytes;
+}
+
+/* Room was made in a word that was full. */
+static void tree_room(struct bit_tree *tree, unsigned level, uint64_t at)
+{
+	while (++level < tree->nr_levels) {
+		if (hint_and(&tree->level[level][at / 64], ~(UINT64_C(1) << at % 64)) != FULL)
+			return;
+		at /= 64;
+	}
+}
+
+/* A word was filled. */
+static void tree_full(struct bit_tree *tree, unsigned level, uint64_t at)
+{
+	while (++level < tree->nr_levels) {
+		uint64_t bit = UINT64_C(1) << at % 64;
+
+		if ((hint_or(&tree->level[level][at / 64], bit) | bit) != FULL) {
+			if (hint_load(&tree->level[level - 1][at]) != FULL)
+				tree_room(tree, level - 1, at);
+			return;
+		}
+		if (hint_load(&tree->level[level - 1][at]) != FULL) {
+			tree_room(tree, level - 1, at);
+			return;
+		}
+		at /= 64;
+	}
+}
+
+/* Moves *at to the first zero of `level` from there on; false where there is none. */
+static bool tree_next(struct bit_tree *tree, unsigned level, uint64_t *at)
+{
+	uint64_t i = *at;
+	unsigned l = level;
+
+	while (i / 64 < tree->nr_words[l]) {
+		uint64_t word = hint_load(&tree->level[l][i / 64]), free = ~word & FULL << i % 64;
+
+		if (free) {
+			i = (i & ~UINT64_C(63)) + (unsigned)__builtin_ctzll(free);
+			if (l == level) {
+				*at = i;
+				return true;
+			}
+			/* Down to the first of what is below. */
+			l--;
+			i *= 64;
+			continue;
+		}
+		if (l + 1 == tree->nr_levels)
+			return false;
+		/* Promised, and not there. */
+		if (word == FULL && !(hint_load(&tree->level[l + 1][i / 4096]) >> i / 64 % 64 & 1))
+			tree_full(tree, l, i / 64);
+		l++;
+		i = i / 64 + 1;
+	}
+	return false;
+}
+
+/* ---- the index ---- */
+
+static uint64_t layout(struct free_index *index, char *zeros, uint64_t nr_frames)
+{
+	uint64_t nr_blocks = (nr_frames + (UINT64_C(1) << BLOCK_SHIFT) - 1) >> BLOCK_SHIFT, bytes;
+
+	index->nr_frames = nr_frames;
+	bytes = tree_init(&index->taken, zeros, nr_frames);
+	bytes += tree_init(&index->broken, zeros ? zeros + bytes : NULL, nr_blocks);
+	index->partial = zeros ? (_Atomic uint8_t *)(zeros + bytes) : NULL;
+	return bytes + nr_blocks;
+}
+
+uint64_t free_index_bytes(uint64_t nr_frames)
+{
+	struct free_index index;
+
+	return layout(&index, NULL, nr_frames);
+}
+
+/* Some frame of the row is taken. */
+static void row_breaks(struct free_index *index, uint64_t row)
+{
+	uint64_t block = row / 8, bit = UINT64_C(1) << block % 64;
+	uint8_t row_bit = (uint8_t)(1u << row % 8);
+
+	/* [relaxed] a hint; wrong only where somebody else says the same, or gives the row back. */
+	if (atomic_load_explicit(&index->partial[block], memory_order_relaxed) & row_bit)
+		return;
+	/* [acq_rel:hint] as in a tree, of which this is the lowest level. */
+	atomic_fetch_or_explicit(&index->partial[block], row_bit, memory_order_acq_rel);
+	if (hint_load(&index->broken.level[0][block / 64]) & bit)
+		return;
+	if ((hint_or(&index->broken.level[0][block / 64], bit) | bit) == FULL)
+		tree_full(&index->broken, 0, block / 64);
+	/* [relaxed] the same thread's read-modify-write of the bit came first. */
+	if (!atomic_load_explicit(&index->partial[block], memory_order_relaxed) &&
+	    hint_and(&index->broken.level[0][block / 64], ~bit) == FULL)
+		tree_room(&index->broken, 0, block / 64);
+}
+
+/* All frames of the row are free. */
+static void row_heals(struct free_index *index, uint64_t row)
+{
+	uint64_t block = row / 8, bit = UINT64_C(1) << block % 64;
+	uint8_t row_bit = (uint8_t)(1u << row % 8);
+
+	/* [acq_rel:hint] as in a tree: of two that heal the last rows, the later one sees it. */
+	if (atomic_fetch_and_explicit(&index->partial[block], (uint8_t)~row_bit, memory_order_acq_rel) == row_bit &&
+	    hint_and(&index->broken.level[0][block / 64], ~bit) == FULL)
+		tree_room(&index->broken, 0, block / 64);
+}
+
+void free_index_init(struct free_index *index, void *zeros, uint64_t nr_frames)
+{
+	uint64_t nr_rows = (nr_frames + 511) >> BLOCK_SHIFT << 3;
+
+	layout(index, zeros, nr_frames);
+	CHECK(free_index_bytes(nr_frames) <= nr_frames / 64 * 9 + 4096);
+	/* The rows of the last block that are not there, or not whole. */
+	for (uint64_t row = nr_frames / 64; row < nr_rows; row++)
+		row_breaks(index, row);
+}
+
+uint64_t free_index_take_row(struct free_index *index, uint64_t *row)
+{
+	for (uint64_t at = 0; tree_next(&index->taken, 1, &at);) {
+		/* [acq_rel:hint] the slots of what is free here are recycled. */
+		uint64_t old = atomic_exchange_explicit(&index->taken.level[0][at], FULL, memory_order_acq_rel);
+
+		tree_full(&index->taken, 0, at);
+		if (old == FULL)
+			continue;
+		if (old == 0)
+			row_breaks(index, at);
+		*row = at;
+		return ~old;
+	}
+	return 0;
+}
+
+void free_index_take(struct free_index *index, uint64_t row, uint64_t mask)
+{
+	uint64_t old = hint_or(&index->taken.level[0][row], mask);
+
+	row_breaks(index, row);
+	if ((old | mask) == FULL && old != FULL)
+		tree_full(&index->taken, 0, row);
+}
+
+void free_index_give(struct free_index *index, uint64_t row, uint64_t mask)
+{
+	uint64_t old = hint_and(&index->taken.level[0][row], ~mask);
+
+	if (old == FULL)
+		tree_room(&index->taken, 0, row);
+	if (old && !(old & ~mask))
+		row_heals(index, row);
+}
+
+uint64_t free_index_row(const struct free_index *index, uint64_t row)
+{
+	return ~hint_load(&index->taken.level[0][row]);
+}
+
+/* ---- runs ---- */
+
+/* Where in a row `nr` free frames begin, at multiples of `align`. */
+static uint64_t run_starts(uint64_t free, uint64_t nr, uint64_t align)
+{
+	/* Each step knows that as many more are free. */
+	for (uint64_t known = 1; known < nr;) {
+		uint64_t more = known < nr - known ? known : nr - known;
+		free &= free >> more;
+		known += more;
+	}
+	for (uint64_t step = 1; step < align && step < 64; step *= 2)
+		/* Keeps the starts whose bit of the position is 0. */
+		free &= FULL / ((UINT64_C(1) << step) + 1);
+	return free;
+}
+
+static bool find_in_row(struct free_index *index, uint64_t nr, uint64_t align, uint64_t *at)
+{
+	uint64_t step = align > 64 ? align / 64 : 1, from = *at;
+
+	for (uint64_t row = from / 64; tree_next(&index->taken, 1, &row); row++) {
+		uint64_t starts = row % step ? 0 : run_starts(free_index_row(index, row), nr, align);
+
+		if (row == from / 64)
+			starts &= FULL << from % 64;
+		if (starts) {
+			*at = row * 64 + (unsigned)__builtin_ctzll(starts);
+			return true;
+		}
+	}
+	return false;
+}
+
+static uint64_t round_up(uint64_t value, uint64_t step)
+{
+	return (value + step - 1) / step * step;
+}
+
+static bool find_rows(struct free_index *index, uint64_t nr, uint64_t align, uint64_t *at)
+{
+	uint64_t step = align > 64 ? align / 64 : 1, row = round_up(round_up(*at, 64) / 64, step);
+
+	while (row * 64 < index->nr_frames && nr <= index->nr_frames - row * 64) {
+		uint64_t nr_free = 0, block = row / 8;
+
+		/* A run that begins with a block, or is sure to have one: from block to block. */
+		if (row % 8 == 0 && nr >= 512 && step % 8 == 0) {
+			if (!tree_next(&index->broken, 0, &block))
+				return false;
+			if (block * 8 != row) {
+				row = round_up(block * 8, step);
+				continue;
+			}
+		}
+		while (nr_free < nr) {
+			uint64_t left = nr - nr_free, free = free_index_row(index, row + nr_free / 64);
+			uint64_t wanted = left < 64 ? (UINT64_C(1) << left) - 1 : FULL;
+
+			if (wanted & ~free)
+				break;
+			nr_free += left < 64 ? left : 64;
+		}
+		if (nr_free == nr) {
+			*at = row * 64;
+			return true;
+		}
+		/* A block that says whole and is not would be met again. */
+		row_breaks(index, row + nr_free / 64);
+		row = round_up(row + nr_free / 64 + 1, step);
+	}
+	return false;
+}
+
+bool free_index_find_run(struct free_index *index, uint64_t nr_frames, uint64_t align, uint64_t *at)
+{
+	return nr_frames <= 64 ? find_in_row(index, nr_frames, align, at) : find_rows(index, nr_frames, align, at);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The one upward edge: a frame that becomes unused is told to whoever finds free frames.
+ *
+ * Promises: while nobody allocates, a recycle pays one load for it. While somebody does, a thread remembers what it
+ *           frees in two rows of 64 frames of its own, without a read-modify-write.
+ * Needs:    rows are pages: slot tables begin on a page, and 64 slots fill one.
+ */
+#ifndef TABLE_GIVE_BACK_H
+#define TABLE_GIVE_BACK_H
+
+#include "base/check.h"
+#include "table/slot.h"
+
+struct mslot_region;
+
+/* 0: nobody allocates. 1: somebody does. */
+extern _Atomic unsigned give_back_attention;
+
+/*
+ * Frames of one row that may be free: hints. Written by their thread alone; read by others that find nothing else.
+ * The region is told by its id, as it may be gone, and another one be in its place.
+ */
+struct free_row {
+	_Atomic uintptr_t row; /* the page of its slots; 0 for none */
+	_Atomic uint64_t mask;
+	_Atomic uint64_t region_id;
+	struct mslot_region *region;
+};
+
+struct free_cache {
+	struct free_row own;   /* allocates from here */
+	struct free_row freed; /* collects what is freed elsewhere */
+	struct free_cache *next;
+	bool is_listed;
+};
+extern _Thread_local struct free_cache free_cache __attribute__((tls_model("initial-exec")));
+
+/* What alloc does where the rows do not help. Set once, before attention. */
+struct give_back_hooks {
+	void (*give_back)(struct slot *slot);
+	void (*flush)(void);
+	void (*thread_exits)(void);
+};
+extern _Atomic(const struct give_back_hooks *) give_back_hooks;
+
+static inline const struct give_back_hooks *give_back_upward(void)
+{
+	/* [acquire:attach] the hooks are there. */
+	return atomic_load_explicit(&give_back_hooks, memory_order_acquire);
+}
+
+#define SLOT_ROW_SHIFT 12
+
+_Static_assert(64 * MSLOT_SLOT_BYTES == 1 << SLOT_ROW_SHIFT, "a row of slots is a page");
+
+static inline uint64_t slot_row_bit(const struct slot *slot)
+{
+	return UINT64_C(1) << ((uintptr_t)slot / MSLOT_SLOT_BYTES % 64);
+}
+
+/* Remembers the slot, if it is of this row. */
+static inline bool free_row_add(struct free_row *row, const struct slot *slot)
+{
+	/* [relaxed] our own. */
+	if (atomic_load_explicit(&row->row, memory_order_relaxed) != (uintptr_t)slot >> SLOT_ROW_SHIFT)
+		return false;
+	/* [relaxed] our own. */
+	uint64_t mask = atomic_load_explicit(&row->mask, memory_order_relaxed) | slot_row_bit(slot);
+	/* [relaxed] a hint: others look at the slot. */
+	atomic_store_explicit(&row->mask, mask, memory_order_relaxed);
+	return true;
+}
+
+/* After a slot has become unused. */
+static inline void give_back(struct slot *slot)
+{
+	/* [relaxed] who is told too late asks the slots. */
+	if (LIKELY(!atomic_load_explicit(&give_back_attention, memory_order_relaxed)))
+		return;
+	if (LIKELY(free_row_add(&free_cache.own, slot)) || free_row_add(&free_cache.freed, slot))
+		return;
+	give_back_upward()->give_back(slot);
+}
+
+#endif
