@@ -20,34 +20,19 @@
 #undef new
 #undef delete
 
-#include "model.h"
-
 #include <chrono>
-#include <csetjmp>
 
+#include "shadow.h"
 #include "standins.h"
 
 static void reset()
 {
-	for (range &r : ranges)
-		memcpy(r.start, r.image, r.stop - r.start);
-	memset(reader, 0, sizeof(reader));
-	memset(&started, 0, sizeof(started));
-	memset(parked_on, 0, sizeof(parked_on));
+	restore_image();
+	reset_standins();
 	if (!released)
 		memset(plain, 0, sizeof(plain)); /* an execution that failed did not come to its end */
 	released = false;
-	for (unsigned i = 0; i < nr_tls; i++)
-		tls_reset(i);
-	nr_touched = nr_syncs = nr_users = nr_finished = 0;
-	daemon_fn = nullptr;
-	memset(counters, 0, sizeof(counters));
-	memset(key_value, 0, sizeof(key_value));
-	memset(heap_used, 0, sizeof(heap_used));
-	for (unsigned i = 0; i < nr_threads; i++) {
-		is_daemon[i] = current->thread[i] == model_daemon;
-		nr_users += !is_daemon[i];
-	}
+	nr_touched = 0;
 	in_simulation = true;
 	for (unsigned i = 0; i < nr_atomics; i++) {
 		memcpy(atomic_at[i], &atomic_image[i], atomic_bytes[i]);
@@ -128,7 +113,7 @@ static bool run(unsigned bound)
 		in_simulation = false;
 	} while (discovered);
 	double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-	printf("%-34s relacy bound %u  %u threads  %9llu executions  %6.2f s  %s\n", current->name, bound, nr_threads,
+	printf("%-35s relacy bound %u  %u threads  %9llu executions  %6.2f s  %s\n", current->name, bound, nr_threads,
 	       (unsigned long long)params.stop_iteration, seconds,
 	       held ? "held" : rl::test_result_str(params.test_result));
 	fflush(stdout);
@@ -141,12 +126,13 @@ int main(int argc, char **argv)
 {
 	bool held = true;
 
-	find_memory();
+	find_image();
+	if (nr_granules > MAX_GRANULES)
+		die("too much static data");
 	for (current = models; current->name; current++) {
 		if (argc > 1 && strcmp(argv[1], current->name))
 			continue;
-		for (nr_threads = 0; nr_threads < MODEL_THREADS_MAX && current->thread[nr_threads]; nr_threads++)
-			;
+		count_threads();
 		held &= run(argc > 2 ? (unsigned)atoi(argv[2]) : current->bound);
 	}
 	return !held;

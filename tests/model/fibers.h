@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * A part of engine.cc: what a thread is to the subject. Thread-local variables, blocking, and the stand-in for RCU.
+ * A part of the engines: what a thread is to the subject. Thread-local variables, blocking, and the stand-in for RCU.
+ *
+ * Needs of the engine: self(), switch_point(), suspend_self() and resume(); vector_clock with clock_release() and
+ *                      clock_acquire(), which order as a release and an acquire of one object do.
  */
 #ifndef MODEL_FIBERS_H
 #define MODEL_FIBERS_H
 
-#include "shadow.h"
+#include "image.h"
+
+enum { MAX_SYNCS = 8, MAX_TLS = 8 };
+/* One more than there are threads: what comes before and after them may run by itself. */
+enum { SELVES = MODEL_THREADS_MAX + 1 };
 
 /* ---- thread-local variables ---- */
 
@@ -17,17 +24,18 @@ struct tls_control {
 
 static struct {
 	tls_control *control;
-	alignas(64) char memory[MODEL_THREADS_MAX][128];
+	alignas(64) char memory[SELVES][128];
 } tls[MAX_TLS];
 static unsigned nr_tls;
 
+/* Not by memcpy(), which ThreadSanitizer would take for the subject's. */
 static void tls_reset(unsigned i)
 {
-	for (auto &memory : tls[i].memory) {
-		memset(memory, 0, sizeof(memory));
-		if (tls[i].control->image)
-			memcpy(memory, tls[i].control->image, tls[i].control->bytes);
-	}
+	const volatile char *image = (const char *)tls[i].control->image;
+
+	for (auto &memory : tls[i].memory)
+		for (size_t at = 0; at < sizeof(memory); at++)
+			((volatile char *)memory)[at] = image && at < tls[i].control->bytes ? image[at] : 0;
 }
 
 extern "C" void *__emutls_get_address(tls_control *control)
@@ -42,39 +50,18 @@ extern "C" void *__emutls_get_address(tls_control *control)
 		tls[nr_tls++].control = control;
 		tls_reset(i);
 	}
-	return tls[i].memory[ctx().threadx_->index_];
+	return tls[i].memory[self()];
 }
 
-/* ---- clocks, blocking ---- */
+/* ---- blocking ---- */
 
-struct vector_clock {
-	rl::timestamp_t at[MODEL_THREADS_MAX];
-};
-
-static void clock_release(vector_clock &c)
-{
-	for (unsigned i = 0; i < nr_threads; i++)
-		c.at[i] = std::max(c.at[i], ctx().threadx_->acq_rel_order_[i]);
-}
-
-static void clock_acquire(const vector_clock &c)
-{
-	for (unsigned i = 0; i < nr_threads; i++)
-		ctx().threadx_->acq_rel_order_[i] = std::max(ctx().threadx_->acq_rel_order_[i], c.at[i]);
-}
-
-static unsigned self()
-{
-	return ctx().threadx_->index_;
-}
-
-static const void *parked_on[MODEL_THREADS_MAX];
+static const void *parked_on[SELVES];
 
 static void park(const void *on)
 {
 	parked_on[self()] = on;
 	while (parked_on[self()])
-		ctx().park_current_thread(false, false, false, here(nullptr));
+		suspend_self();
 }
 
 static void unpark(const void *on)
@@ -82,7 +69,7 @@ static void unpark(const void *on)
 	for (unsigned i = 0; i < nr_threads; i++)
 		if (parked_on[i] == on) {
 			parked_on[i] = nullptr;
-			ctx().unpark_thread(i, false, here(nullptr));
+			resume(i);
 		}
 }
 
@@ -93,14 +80,14 @@ enum { SECTIONS = 16 };
 static struct {
 	unsigned nesting, nr_ended;
 	vector_clock end[SECTIONS];
-} reader[MODEL_THREADS_MAX];
+} reader[SELVES];
 static vector_clock started;
 
 extern "C" void model_read_lock(void)
 {
 	if (reader[self()].nesting++)
 		return;
-	ctx().sched();
+	switch_point();
 	clock_acquire(started);
 }
 
@@ -109,7 +96,7 @@ extern "C" void model_read_unlock(void)
 	auto &r = reader[self()];
 
 	if (r.nesting == 1)
-		ctx().sched();
+		switch_point();
 	if (--r.nesting)
 		return;
 	if (++r.nr_ended >= SECTIONS)
@@ -127,7 +114,7 @@ extern "C" void model_synchronize(void)
 {
 	unsigned until[MODEL_THREADS_MAX];
 
-	ctx().sched();
+	switch_point();
 	clock_release(started);
 	for (unsigned i = 0; i < nr_threads; i++)
 		until[i] = reader[i].nr_ended + (reader[i].nesting != 0);
@@ -137,7 +124,7 @@ extern "C" void model_synchronize(void)
 		for (unsigned section = 1; section <= until[i]; section++)
 			clock_acquire(reader[i].end[section]);
 	}
-	ctx().sched();
+	switch_point();
 }
 
 #endif

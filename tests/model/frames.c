@@ -28,6 +28,11 @@ __attribute__((constructor)) static void open_region(void)
 	region_of_chunk[0] = &made.region;
 }
 
+void model_reset_backlog(void)
+{
+	atomic_store_explicit(region_backlog(&made.region), 0, memory_order_relaxed);
+}
+
 void fault_report(const struct mslot_fault *fault)
 {
 	(void)fault;

@@ -6,23 +6,13 @@
 #ifndef MODEL_SHADOW_H
 #define MODEL_SHADOW_H
 
+#include "image.h"
+
 using rl::ctx;
 typedef rl::atomic<uint64_t> atomic_word;
 
-extern "C" {
-extern char __start_subject_data[] __attribute__((weak)), __stop_subject_data[] __attribute__((weak));
-extern char __start_subject_bss[] __attribute__((weak)), __stop_subject_bss[] __attribute__((weak));
-}
+enum { MAX_GRANULES = 1 << 14, MAX_ATOMICS = 128, MAX_PLACES = 1024 };
 
-enum { MAX_GRANULES = 1 << 14, MAX_ATOMICS = 128, MAX_PLACES = 1024, MAX_SYNCS = 8, MAX_TLS = 8 };
-
-struct range {
-	char *start, *stop;
-	char *image;
-	size_t first_granule;
-};
-
-static range ranges[2];
 static bool is_atomic[MAX_GRANULES];	    /* where a word begins */
 static unsigned char atomic_in[MAX_PLACES]; /* by address: index + 1 */
 static char *atomic_at[MAX_ATOMICS];
@@ -42,9 +32,6 @@ static union storage {
 static rl::var_data *plain[MAX_GRANULES];
 static unsigned touched[MAX_GRANULES], nr_touched;
 
-static const struct model *current;
-static int counters[MODEL_COUNTERS];
-static unsigned nr_threads;
 static bool in_simulation, released;
 
 static bool granule_of(const volatile void *addr, size_t *granule)
@@ -55,30 +42,6 @@ static bool granule_of(const volatile void *addr, size_t *granule)
 			return true;
 		}
 	return false;
-}
-
-static void die(const char *why)
-{
-	fprintf(stderr, "model: %s\n", why);
-	_exit(2);
-}
-
-static void find_memory()
-{
-	char *bounds[2][2] = {{__start_subject_data, __stop_subject_data}, {__start_subject_bss, __stop_subject_bss}};
-	size_t nr = 0;
-
-	for (int i = 0; i < 2; i++) {
-		range &r = ranges[i];
-		r.start = (char *)((uintptr_t)bounds[i][0] & ~(uintptr_t)7);
-		r.stop = bounds[i][1];
-		r.first_granule = nr;
-		nr += (r.stop - r.start) / 4 + 1;
-		r.image = (char *)malloc(r.stop - r.start + 1);
-		memcpy(r.image, r.start, r.stop - r.start);
-	}
-	if (nr > MAX_GRANULES)
-		die("too much static data");
 }
 
 static rl::debug_info here(void *pc)
@@ -94,16 +57,6 @@ static void fail(const char *what, rl::test_result_e result, void *pc)
 extern "C" void model_fail(const char *what, const char *file, int line)
 {
 	ctx().fail_test(what, rl::test_result_user_assert_failed, rl::debug_info("", file, line));
-}
-
-extern "C" void model_add(unsigned counter, int n)
-{
-	counters[counter] += n;
-}
-
-extern "C" int model_count(unsigned counter)
-{
-	return counters[counter];
 }
 
 static void plain_access(const void *addr, size_t bytes, bool is_write, void *pc)
@@ -289,6 +242,49 @@ extern "C" void *__tsan_memset(void *to, int value, size_t bytes)
 	if (bytes)
 		plain_access(to, bytes, true, __builtin_return_address(0));
 	return memset(to, value, bytes);
+}
+
+/* ---- what fibers.h asks of an engine ---- */
+
+struct vector_clock {
+	rl::timestamp_t at[MODEL_THREADS_MAX];
+};
+
+static void clock_release(vector_clock &c)
+{
+	for (unsigned i = 0; i < nr_threads; i++)
+		c.at[i] = std::max(c.at[i], ctx().threadx_->acq_rel_order_[i]);
+}
+
+static void clock_acquire(const vector_clock &c)
+{
+	for (unsigned i = 0; i < nr_threads; i++)
+		ctx().threadx_->acq_rel_order_[i] = std::max(ctx().threadx_->acq_rel_order_[i], c.at[i]);
+}
+
+static unsigned self()
+{
+	return ctx().threadx_->index_;
+}
+
+static void switch_point()
+{
+	ctx().sched();
+}
+
+static void suspend_self()
+{
+	ctx().park_current_thread(false, false, false, here(nullptr));
+}
+
+static void resume(unsigned thread)
+{
+	ctx().unpark_thread(thread, false, here(nullptr));
+}
+
+extern "C" void model_yield(void)
+{
+	ctx().yield(1, here(nullptr));
 }
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * A part of engine.cc: what grace_thread.c and thread.c ask of the system, see standin/.
+ * A part of the engines: what grace_thread.c and thread.c ask of the system, see standin/.
  */
 #ifndef MODEL_STANDINS_H
 #define MODEL_STANDINS_H
 
 #include "fibers.h"
+
+#include <csetjmp>
 
 static struct sync_object {
 	const void *at;
@@ -28,21 +30,21 @@ static sync_object &sync_of(const void *at)
 
 static unsigned nr_users, nr_finished;
 static void (*key_destroy)(void *);
-static const void *key_value[MODEL_THREADS_MAX];
-static bool is_daemon[MODEL_THREADS_MAX];
+static const void *key_value[SELVES];
+static bool is_daemon[SELVES];
 static void *(*daemon_fn)(void *);
 static void *daemon_arg;
 static jmp_buf daemon_exit;
 enum { MODEL_HEAP = 512 };
-extern "C" char model_heap[MODEL_THREADS_MAX][MODEL_HEAP];
-alignas(64) __attribute__((section("subject_bss"))) char model_heap[MODEL_THREADS_MAX][MODEL_HEAP];
-static bool heap_used[MODEL_THREADS_MAX];
+extern "C" char model_heap[SELVES][MODEL_HEAP];
+alignas(64) __attribute__((section("subject_bss"))) char model_heap[SELVES][MODEL_HEAP];
+static bool heap_used[SELVES];
 
 extern "C" int model_mutex_lock(void *mutex)
 {
 	sync_object &m = sync_of(mutex);
 
-	ctx().sched();
+	switch_point();
 	while (m.value)
 		park(&m);
 	m.value = 1;
@@ -83,7 +85,7 @@ extern "C" int model_sem_post(void *sem)
 {
 	sync_object &s = sync_of(sem);
 
-	ctx().sched();
+	switch_point();
 	s.value++;
 	clock_release(s.c);
 	unpark(&s);
@@ -94,7 +96,7 @@ extern "C" int model_sem_trywait(void *sem)
 {
 	sync_object &s = sync_of(sem);
 
-	ctx().sched();
+	switch_point();
 	if (!s.value)
 		return -1;
 	s.value--;
@@ -167,14 +169,28 @@ extern "C" void model_free(void *)
 {
 }
 
-extern "C" void model_yield(void)
-{
-	ctx().yield(1, here(nullptr));
-}
-
 extern "C" int model_nothing(void)
 {
 	return 0;
+}
+
+/* Before each execution. */
+static void reset_standins()
+{
+	memset(reader, 0, sizeof(reader));
+	memset(&started, 0, sizeof(started));
+	memset(parked_on, 0, sizeof(parked_on));
+	for (unsigned i = 0; i < nr_tls; i++)
+		tls_reset(i);
+	nr_syncs = nr_users = nr_finished = 0;
+	daemon_fn = nullptr;
+	memset(counters, 0, sizeof(counters));
+	memset(key_value, 0, sizeof(key_value));
+	memset(heap_used, 0, sizeof(heap_used));
+	for (unsigned i = 0; i < nr_threads; i++) {
+		is_daemon[i] = current->thread[i] == model_daemon;
+		nr_users += !is_daemon[i];
+	}
 }
 
 static void finished()
