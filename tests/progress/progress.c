@@ -132,7 +132,7 @@ static void peek(void)
 	mslot_frame_drop(frame);
 	model_steps_begin();
 	mslot_read_lock();
-	BOUNDED(3, value = mslot_peek(model_region, MODEL_PADDR(0), &deferred, NULL));
+	BOUNDED(6, value = mslot_peek(model_region, MODEL_PADDR(0), &deferred, NULL));
 	MODEL_CHECK(!value || *value == 1);
 	mslot_read_unlock();
 	model_steps_end();
