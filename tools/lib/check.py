@@ -150,6 +150,11 @@ def model():
     report("model: all ran", ok, time.monotonic() - start, output)
 
 
+def fuzz():
+    """Both targets side by side; a finding becomes a file of the corpus, which the unit tests replay."""
+    run("fuzz: 30 s of walks, 30 s of traces", [os.path.join(ROOT, "tests", "fuzz", "run"), "30"])
+
+
 def flavors():
     for flavor in ("qsbr", "mb", "bp"):
         tested(flavor, GCC, ["--buildtype=release", f"-Dflavor={flavor}"], UNIT, STRESS)
@@ -181,7 +186,7 @@ MODES = {
     "tsan": [tsan],
     "asan": [asan],
     "model": [model],
-    "full": [house_rules, release, debug, stress, installed, model, tsan, asan, flavors, hardened, bench],
+    "full": [house_rules, release, debug, stress, installed, model, fuzz, tsan, asan, flavors, hardened, bench],
 }
 
 
