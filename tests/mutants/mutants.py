@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""Mistakes that the checks must catch: (what is wrong, file in src, text that is there once or first, text instead)."""
+
+RELAXED = "memory_order_relaxed"
+
+# The order of one atomic operation is weakened.
+ORDERS = [
+    ("claim does not acquire `recycle`", "table/slot.c",
+     "state_word(STATE_BUSY, word, 0, 0),\n\t\t\t\t\t\t\t      memory_order_acquire,",
+     "state_word(STATE_BUSY, word, 0, 0),\n\t\t\t\t\t\t\t      memory_order_relaxed,"),
+    ("publish does not release", "table/slot.c",
+     "state_publish(claimed), memory_order_release", "state_publish(claimed), " + RELAXED),
+    ("get does not acquire `publish`", "table/slot.c",
+     "LIVE_ONE, memory_order_acquire)", "LIVE_ONE, " + RELAXED + ")"),
+    ("put does not release `last-put`", "table/slot.c",
+     "*seen = atomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_release);",
+     "*seen = atomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_relaxed);"),
+    ("the last put does not acquire `last-put`", "table/slot.c",
+     "word, next, memory_order_acquire,\n\t\t\t\t\t\t\t      memory_order_relaxed));\n}\n\n"
+     "/* Our accesses are over",
+     "word, next, memory_order_relaxed,\n\t\t\t\t\t\t\t      memory_order_relaxed));\n}\n\n"
+     "/* Our accesses are over"),
+    ("forget does not release", "table/slot.c",
+     "&slot->state, delta, memory_order_release)", "&slot->state, delta, " + RELAXED + ")"),
+    ("restore does not acquire `forget`", "table/slot.c",
+     "word, next, memory_order_acquire,\n\t\t\t\t\t\t\t      memory_order_relaxed));\n}\n\n"
+     "/* ---- unused -> busy",
+     "word, next, memory_order_relaxed,\n\t\t\t\t\t\t\t      memory_order_relaxed));\n}\n\n"
+     "/* ---- unused -> busy"),
+    ("recycle does not release", "table/slot.c",
+     "state_recycle(retired), memory_order_release", "state_recycle(retired), " + RELAXED),
+    ("share does not release `publish`", "table/slot.c",
+     "state_publish(*seen), memory_order_release", "state_publish(*seen), " + RELAXED),
+    ("a queue is handed over without release", "reclaim/grace_thread.c",
+     "&thread->active, 1 - active, memory_order_release", "&thread->active, 1 - active, " + RELAXED),
+]
+
+# The state machine is wrong.
+MOVES = [
+    ("the generation is skipped", "table/state.h",
+     "state_word(STATE_UNUSED, word + GEN_ONE, 0, 0)", "state_word(STATE_UNUSED, word, 0, 0)"),
+    ("a failed get is undone", "table/slot.c",
+     "\t*has_added = true;\n\treturn LIKELY(state_is_gettable(*seen));",
+     "\t*has_added = true;\n\tif (state_get(*seen))\n"
+     "\t\tatomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_relaxed);\n"
+     "\treturn LIKELY(state_is_gettable(*seen));"),
+    ("publish adds instead of storing", "table/slot.c",
+     "atomic_store_explicit(&slot->state, state_publish(claimed), memory_order_release);",
+     "atomic_fetch_add_explicit(&slot->state, state_publish(claimed) - claimed, memory_order_release);"),
+    ("a claim that lost the swap goes on", "table/slot.c",
+     "if (err || slot_try_claim(slot, word))\n\t\t\treturn err;",
+     "if (!err)\n\t\t\tslot_try_claim(slot, word);\n\t\treturn err;"),
+    ("a put that finds the count resurrected retires all the same", "table/slot.c",
+     "verdict.is_last = state_is_dead(old - LIVE_ONE) && retire_dead(slot, old - LIVE_ONE);",
+     "verdict.is_last = state_is_dead(old - LIVE_ONE);\n\t\tretire_dead(slot, old - LIVE_ONE);"),
+    ("an over-drop is not checked", "table/state.h",
+     "return state_of(old) == STATE_SHARED && state_live(old) >= 1 ? MSLOT_FAULT_NONE : MSLOT_FAULT_OVER_DROP;",
+     "return MSLOT_FAULT_NONE + (0 & old);"),
+    ("a restore takes what was not forgotten", "table/state.h",
+     "return state_is_gettable(word) && (int64_t)(word << COUNT_BITS) >= (int64_t)(RAW_ONE << COUNT_BITS);",
+     "return state_is_gettable(word);"),
+    ("try_unique overlooks forgotten references", "table/state.h",
+     "\tif (!state_is_sole(word))\n\t\treturn MSLOT_IN_USE;",
+     "\tif (state_live(word) != 1)\n\t\treturn MSLOT_IN_USE;"),
+    ("the drop of the last forgotten reference retires nothing", "table/state.h",
+     "\tif (state_is_dead(*next))\n\t\t*next = state_word(STATE_RETIRED, word, 0, 0);\n", ""),
+    ("a retired frame can be claimed", "table/state.h",
+     "static inline enum mslot_err state_claim(uint64_t word, uint64_t *next)\n{\n",
+     "static inline enum mslot_err state_claim(uint64_t word, uint64_t *next)\n{\n"
+     "\tif (state_of(word) == STATE_RETIRED)\n\t\treturn *next = word, MSLOT_OK;\n"),
+    ("the limit of the count is not checked", "table/state.h",
+     "return state_live(word) < COUNT_MAX ? MSLOT_OK : MSLOT_OVERFLOW;", "return MSLOT_OK;"),
+    ("peek looks at the state once", "table/slot.c",
+     "uint64_t again = atomic_load_explicit(&slot->state, memory_order_acquire);", "uint64_t again = word;"),
+]
+
+# Reclaim loses something, or hurries.
+RECLAIM = [
+    ("no grace period: deferred types are recycled at once", "reclaim/reclaim.c",
+     "\tif (!type_is_immediate(type))\n\t\tretire(slot, region);\n\telse ", "\t"),
+    ("the grace period is not waited for", "reclaim/grace.h",
+     "#ifndef MSLOT_PLANT_NO_GRACE", "#if 0"),
+    ("a retired slot waits for the grace period before its own", "reclaim/reclaim.c", "memory_order_relaxed) + 2;",
+     "memory_order_relaxed);"),
+    ("a retired slot waits for the grace period that runs", "reclaim/reclaim.c", "memory_order_relaxed) + 2;",
+     "memory_order_relaxed) + 1;"),
+    ("an adopted slot waits for no grace period", "reclaim/grace_thread.c",
+     "retire_queue_rotate(&orphans, completed + 1, completed)", "retire_queue_rotate(&orphans, completed, completed)"),
+    ("a batch is lost at thread exit", "reclaim/thread.c", "\tadopt_queue(&self->queue[1]);\n", ""),
+    ("a batch that is appended keeps its old end", "reclaim/retire_queue.h", "\tto->tail = from->tail;\n",
+     "\tif (!to->tail)\n\t\tto->tail = from->tail;\n"),
+    ("a thread that ends stays in the registry", "reclaim/grace_thread.c", "\t*at = thread->next;\n", ""),
+    ("on_drop runs after the frame is free", "reclaim/reclaim.c",
+     "\tif (type->on_drop)\n\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));\n"
+     "\tif (slot_recycle(slot, slot_peek_state(slot)))\n\t\tgive_back(slot);",
+     "\tif (slot_recycle(slot, slot_peek_state(slot)))\n\t\tgive_back(slot);\n"
+     "\tif (type->on_drop)\n\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));"),
+    ("on_drop recurses", "reclaim/reclaim.c", "\tif (immediate.running)\n\t\treturn;\n", ""),
+    ("a queue is collected before a grace period", "reclaim/grace_thread.c",
+     "\t\tif (thread->flipped)\n\t\t\torphan_queue(&thread->queue[1 - active]);",
+     "\t\tif (size)\n\t\t\torphan_queue(&thread->queue[active]);"),
+    ("a barrier is answered a cycle early", "reclaim/grace_thread.c",
+     "\t\t\t\tleft |= cycle(self, true);\n", ""),
+    ("the backlog has no limit", "reclaim/reclaim.h",
+     "< (int64_t)region->backlog_limit;", "< INT64_MAX;"),
+    ("adopting wakes nobody", "reclaim/grace_thread.c",
+     "memory_order_relaxed));\n\tgrace_thread_wake();", "memory_order_relaxed));"),
+]
+
+# Ranges and addresses.
+RANGES = [
+    ("a range may end one frame past the region", "table/region.c",
+     "return *nr_slots <= region->nr_frames -", "return *nr_slots <= region->nr_frames + 1 -"),
+    ("an address within a frame is taken for its start", "table/region.h",
+     "return offset >> region->frame_shift | offset << (-region->frame_shift & 63);",
+     "return offset >> region->frame_shift;"),
+    ("a segment that could not be claimed keeps what it got", "handle/segment.c",
+     "\t\t\twhile (i--)\n\t\t\t\tslot_take_back(&slots[i]);\n", ""),
+    ("a split shares a frame", "handle/segment.c",
+     "segment->end = segment->start + at;",
+     "segment->end = segment->start + at + (UINT64_C(1) << segment->region->frame_shift);"),
+]
+
+# Those that no check can see, and why.
+EXPLAINED = {
+    "a retired slot waits for the grace period that runs":
+        "one more than the machine at hand needs: the swap that retires is a full barrier on x86, so a grace period that "
+        "the load after it does not see has not begun; the models do not delay a store past a later load",
+    "an adopted slot waits for no grace period":
+        "no change: adopted slots are looked at only after the grace period that follows their adoption, whatever "
+        "their cookie; it is one too careful",
+}
+
+MUTANTS = ORDERS + MOVES + RECLAIM + RANGES
