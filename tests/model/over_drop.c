@@ -50,6 +50,13 @@ static void drop(void)
 	mslot_frame_drop(frame);
 }
 
+/* What is read here is read before the frame ends, whoever ends it. */
+static void read_and_drop(void)
+{
+	MODEL_CHECK(*(const uint64_t *)mslot_frame_meta(frame, &type) == 1);
+	mslot_frame_drop(frame);
+}
+
 static void forget(void)
 {
 	if (mslot_frame_into_raw(frame) != MSLOT_PADDR_NONE)
@@ -163,6 +170,7 @@ const struct model models[] = {
 	 {drop, drop, drop, drop_raw_or_be_refused}},
 	{"over-drop/against-get", 3, hold_two_and_one_forgotten, faults_and_raw_is_left, {drop, drop, drop, get_drop}},
 	{"over-drop/drop-and-forget", 4, hold_one, one_handle_counts_once, {drop, forget}},
+	{"over-drop/forget-of-two", 3, hold_two, one_handle_counts_once, {read_and_drop, read_and_drop, forget}},
 	{"over-drop/forget-twice", 4, hold_one, one_handle_counts_once, {forget, forget}},
 	{"over-drop/clone-of-a-dead-one", 4, hold_one, clone_counts_or_faults, {drop, clone}},
 	{"over-drop/unique-twice", 4, own, one_fault_and_it_has_ended, {drop_unique, drop_unique}},
