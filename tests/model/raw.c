@@ -41,6 +41,13 @@ static void hold_one_and_one_forgotten(void)
 	model_add(MODEL_OTHER, 1);
 }
 
+static void hold_one_and_two_forgotten(void)
+{
+	hold_one_and_one_forgotten();
+	MODEL_CHECK(mslot_frame_clone_into_raw(frame) == MODEL_PADDR(0));
+	model_add(MODEL_OTHER, 1);
+}
+
 static void forget(void)
 {
 	payload++;
@@ -98,6 +105,14 @@ static void drop_raw(void)
 		model_add(MODEL_OTHER, -1);
 }
 
+/* One that has the frame mapped, say: it reads through its forgotten reference, then gives it up. */
+static void read_and_drop_raw(void)
+{
+	MODEL_CHECK(*(const uint64_t *)mslot_frame_meta(frame, &type) == 1);
+	MODEL_CHECK(mslot_frame_drop_raw(model_region, MODEL_PADDR(0)) == MSLOT_OK);
+	model_add(MODEL_OTHER, -1);
+}
+
 static void get_drop(void)
 {
 	if (!mslot_frame_get(model_region, MODEL_PADDR(0), NULL))
@@ -139,6 +154,11 @@ const struct model models[] = {
 	 hold_one_forgotten,
 	 raw_count_is_exact,
 	 {restore_write_forget, restore_write_forget, drop_raw}},
+	{"raw/read-and-unmap",
+	 3,
+	 hold_one_and_two_forgotten,
+	 raw_count_is_exact,
+	 {read_and_drop_raw, read_and_drop_raw, drop}},
 	{"raw/put-drop-raw-get", 3, hold_one_and_one_forgotten, raw_count_is_exact, {drop, drop_raw, get_drop}},
 	{0},
 };
