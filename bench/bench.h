@@ -56,5 +56,6 @@ void bench_peeks(void);
 void bench_latency(void);
 void bench_segments(void);
 void bench_regions(void);
+void bench_allocs(void);
 
 #endif

@@ -5,6 +5,7 @@
  * Takes Google Benchmark's flags. Names are <room>/<operation>/<sharing>/<impl>; one pair (claim and drop, get and
  * drop, forget and restore) is one item.
  */
+#include "alloc_impl.h"
 #include "bench.h"
 
 #include <pthread.h>
@@ -76,6 +77,9 @@ static void help(void)
 	       "impls:\n");
 	for (const struct impl *const *impl = impl_list(); *impl; impl++)
 		printf("  %s\n", (*impl)->name);
+	printf("\nimpls of alloc/:\n");
+	for (const struct alloc_impl *const *impl = alloc_impl_list(); *impl; impl++)
+		printf("  %s\n", (*impl)->name);
 }
 
 int main(int argc, char **argv)
@@ -93,6 +97,7 @@ int main(int argc, char **argv)
 	bench_segments();
 	bench_latency();
 	bench_regions();
+	bench_allocs();
 	mslot_thread_offline();
 	gbench_on_wait(wait_offline);
 	int status = gbench_main(argc, argv);

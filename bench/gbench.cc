@@ -59,6 +59,16 @@ bool gbench_window_open(gbench_run *run, int64_t nr)
 	return std::chrono::steady_clock::now() < run->end;
 }
 
+void gbench_pause(gbench_run *run)
+{
+	run->state.PauseTiming();
+}
+
+void gbench_resume(gbench_run *run)
+{
+	run->state.ResumeTiming();
+}
+
 int gbench_thread(const gbench_run *run)
 {
 	return run->state.thread_index();

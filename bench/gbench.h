@@ -47,6 +47,10 @@ bool gbench_window_open(struct gbench_run *run, int64_t nr);
 /* Calls `fn` around each wait of a thread for the others, at both ends of its loop. To be set before gbench_main(). */
 void gbench_on_wait(void (*fn)(bool begins));
 
+/* Stops and starts the calling thread's clock, at some 200 ns each. */
+void gbench_pause(struct gbench_run *run);
+void gbench_resume(struct gbench_run *run);
+
 int gbench_thread(const struct gbench_run *run);
 int gbench_threads(const struct gbench_run *run);
 

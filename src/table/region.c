@@ -12,7 +12,7 @@
 
 #include <sys/mman.h>
 
-struct mslot_region *region_of_chunk[NR_CHUNKS];
+_Atomic(struct mslot_region *) region_of_chunk[NR_CHUNKS];
 struct backlog backlog_of_chunk[NR_CHUNKS];
 
 _Atomic unsigned give_back_attention;
@@ -43,7 +43,9 @@ static void *map_chunks(uint64_t bytes)
 static void name_chunks(struct mslot_region *region, struct mslot_region *value)
 {
 	for (uintptr_t at = (uintptr_t)region; at < (uintptr_t)region + region->mapping_bytes; at += CHUNK_BYTES)
-		region_of_chunk[at >> CHUNK_SHIFT] = value;
+		/* [relaxed] the caller publishes the region. Atomic, since regions that follow each other at one
+		 * address may be of threads that only the kernel has ordered. */
+		atomic_store_explicit(&region_of_chunk[at >> CHUNK_SHIFT], value, memory_order_relaxed);
 }
 
 static enum mslot_err config_check(const struct mslot_region_config *config, unsigned shift)

@@ -46,11 +46,12 @@ struct mslot_region {
 /* Any slot of a region leads to the region: slot tables begin on, and have to themselves, multiples of this. */
 #define CHUNK_SHIFT 30
 #define NR_CHUNKS (UINT64_C(1) << (48 - CHUNK_SHIFT))
-extern struct mslot_region *region_of_chunk[NR_CHUNKS];
+extern _Atomic(struct mslot_region *) region_of_chunk[NR_CHUNKS];
 
 static inline struct mslot_region *slot_region(const struct slot *slot)
 {
-	return region_of_chunk[(uintptr_t)slot >> CHUNK_SHIFT];
+	/* [relaxed] whoever has a slot of the region was given the region. */
+	return atomic_load_explicit(&region_of_chunk[(uintptr_t)slot >> CHUNK_SHIFT], memory_order_relaxed);
 }
 
 /*
