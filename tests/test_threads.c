@@ -291,8 +291,11 @@ static void peek(uint64_t *seed)
 static void a_peeked_cookie_lasts_as_long_as_the_section(void **state)
 {
 	(void)state;
-	storm(come_and_go, peek);
-	assert_err(mslot_barrier(region), MSLOT_OK);
+	/* On a loaded machine, one storm may be over before the first grace period is. */
+	for (int i = 0; i < 20 && nr_claims <= NR_HOT; i++) {
+		storm(come_and_go, peek);
+		assert_err(mslot_barrier(region), MSLOT_OK);
+	}
 	assert_int_equal(nr_drops, nr_claims);
 	assert_true(nr_claims > NR_HOT); /* frames were used again */
 	assert_true(mslot_is_clean(region));
