@@ -25,7 +25,8 @@ struct mslot_region *const model_region = &made.region;
 
 __attribute__((constructor)) static void open_region(void)
 {
-	region_of_chunk[0] = &made.region;
+	/* Not a store that an engine would be told of: none is there yet. */
+	atomic_init(&region_of_chunk[0], &made.region);
 }
 
 void model_reset_backlog(void)

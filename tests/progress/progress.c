@@ -58,9 +58,9 @@ static void forget_restore(void)
 	uint64_t paddr;
 
 	model_steps_begin();
-	BOUNDED(2, paddr = mslot_frame_clone_into_raw(frame));
+	BOUNDED(3, paddr = mslot_frame_clone_into_raw(frame));
 	MODEL_CHECK(paddr == MODEL_PADDR(0));
-	BOUNDED(2, paddr = mslot_frame_into_raw(frame));
+	BOUNDED(3, paddr = mslot_frame_into_raw(frame));
 	MODEL_CHECK(paddr == MODEL_PADDR(0));
 	MODEL_CHECK(mslot_frame_from_raw(model_region, paddr, NULL) == frame);
 	MODEL_CHECK(mslot_frame_drop_raw(model_region, paddr) == MSLOT_OK);
