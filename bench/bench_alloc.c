@@ -23,20 +23,29 @@ struct alloc_race {
 static void **items_of[MAX_THREADS];
 static pthread_barrier_t all;
 
+/* Made by the first thread that runs it. */
 static void *pool_of(struct alloc_race *race)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&lock);
 	if (!race->pool)
-		race->pool = race->impl->create((uint64_t)BULK * MAX_THREADS * 2);
+		race->pool = race->impl->create((uint64_t)BULK * (MAX_THREADS + 1));
+	pthread_mutex_unlock(&lock);
 	return race->pool;
 }
 
 static void pair(struct gbench_run *run, void *ctx)
 {
-	const struct alloc_race *race = ctx;
+	struct alloc_race *race = ctx;
 	struct alloc_impl impl = *race->impl;
-	void *pool = race->pool;
+	void *pool = pool_of(race);
 
 	bench_thread_begin(run);
+	if (!pool) {
+		gbench_fail(run, "no memory");
+		return;
+	}
 	while (gbench_batch(run, BATCH))
 		for (unsigned i = 0; i < BATCH; i++)
 			impl.free(pool, impl.alloc(pool, bench_meta));
@@ -92,10 +101,10 @@ static void meet(enum turn turn)
 
 static void turns(struct gbench_run *run, void *ctx, enum turn turn)
 {
-	const struct alloc_race *race = ctx;
+	struct alloc_race *race = ctx;
 	int self = gbench_thread(run), before = (self + gbench_threads(run) - 1) % gbench_threads(run);
 	void **items = items_of[self] = malloc(BULK * sizeof(*items));
-	bool ok = items != NULL;
+	bool ok = pool_of(race) && items;
 
 	/* The first call of gbench_batch() waits for all threads: the barrier is there before any meets another. */
 	if (self == 0 && turn >= REMOTE_FREE)
@@ -151,8 +160,6 @@ void bench_allocs(void)
 		const char *name = alloc_impl_list()[i]->name;
 
 		races[i].impl = alloc_impl_list()[i];
-		if (!pool_of(&races[i]))
-			continue;
 		bench_register("alloc", "pair", "own", name, bench_threads, pair, &races[i]);
 		bench_register("alloc", "bulk_alloc", "own", name, bench_threads, bulk_alloc, &races[i]);
 		bench_register("alloc", "bulk_free", "own", name, bench_threads, bulk_free, &races[i]);

@@ -59,6 +59,15 @@ static void claim_drop_own_run(RUN_ARGS)
 
 	(void)race;
 	OWN_LOOP(drop(claim(region, paddr, &bench_immediate, bench_meta, NULL)));
+	/* Were one of them refused, its turns would have counted for nothing. */
+	for (unsigned i = 0; i < OWN_SLOTS; i++) {
+		struct mslot_frame *frame =
+			claim(region, OWN_FRAME(gbench_thread(run)) + FRAME(i), &bench_immediate, bench_meta, NULL);
+
+		if (!frame)
+			gbench_fail(run, "a frame of the thread's own was refused");
+		drop(frame);
+	}
 }
 BODY(claim_drop_own)
 

@@ -130,6 +130,25 @@ static void damaged_compression_is_refused(void **state)
 	assert_false(trace_read(path, &trace, error, sizeof(error)));
 }
 
+static void what_follows_the_compression_is_refused(void **state)
+{
+	static const char *const more[] = {"x", "left over from somewhere", "\0\0\0\0\0\0\0\0"};
+	const char *text = HEADER "1\nP 0 3 0 u\n";
+	struct trace trace;
+	char error[256];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(more) / sizeof(*more); i++) {
+		write_file(text, strlen(text), true);
+		FILE *file = fopen(path, "ab");
+		assert_true(fwrite(more[i], 1, i == 2 ? 8 : strlen(more[i]), file) > 0);
+		fclose(file);
+		assert_false(trace_read(path, &trace, error, sizeof(error)));
+		assert_non_null(strstr(error, "something follows"));
+		assert_null(trace.events);
+	}
+}
+
 static void a_missing_file_is_refused(void **state)
 {
 	struct trace trace;
@@ -148,6 +167,7 @@ int main(void)
 		cmocka_unit_test(a_bad_event_is_refused_with_its_line),
 		cmocka_unit_test(too_few_and_too_many_events_are_refused),
 		cmocka_unit_test(damaged_compression_is_refused),
+		cmocka_unit_test(what_follows_the_compression_is_refused),
 		cmocka_unit_test(a_missing_file_is_refused),
 	};
 	close(mkstemp(path));

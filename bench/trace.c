@@ -176,6 +176,19 @@ static bool read_events(struct reader *in, struct trace *trace)
 	}
 }
 
+/* zlib passes over what follows the compressed data; the length of the text, which ends it, tells. */
+static bool ends_with_length(const char *path, uint64_t bytes)
+{
+	FILE *file = fopen(path, "rb");
+	unsigned char end[4];
+	bool ok = file && !fseek(file, -4, SEEK_END) && fread(end, 1, 4, file) == 4;
+
+	if (file)
+		fclose(file);
+	return ok &&
+	       (end[0] | (uint32_t)end[1] << 8 | (uint32_t)end[2] << 16 | (uint32_t)end[3] << 24) == (uint32_t)bytes;
+}
+
 bool trace_read(const char *path, struct trace *trace, char *error, unsigned error_bytes)
 {
 	struct reader in = {.file = gzopen(path, "rb"), .path = path, .error = error, .error_bytes = error_bytes};
@@ -192,7 +205,9 @@ bool trace_read(const char *path, struct trace *trace, char *error, unsigned err
 	if (got == 0)
 		refuse(&in, "the file is empty");
 	ok = got == 1 && parse_header(&in, text, trace) && read_events(&in, trace);
-	/* The checksum of the last member is only looked at now. */
+	if (ok && !gzdirect(in.file) && !ends_with_length(path, (uint64_t)gztell(in.file)))
+		ok = refuse(&in, "something follows the compressed data");
+	/* The checksum is only looked at now. */
 	if (gzclose_r(in.file) != Z_OK && ok)
 		ok = refuse(&in, "the compressed data ends early");
 	if (!ok)

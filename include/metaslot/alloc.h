@@ -24,7 +24,7 @@ enum {
 	MSLOT_ALLOC_ZEROED = 1u << 0,
 	/** Where only retired frames are left, waits for a grace period instead of answering NO_MEMORY. */
 	MSLOT_ALLOC_MAY_WAIT = 1u << 1,
-	/** Prefers `node`, then the others by their distance to it; else the caller's node comes first. */
+	/** Prefers `node`. Regions know of one node so far: accepted, without effect. */
 	MSLOT_ALLOC_ON_NODE = 1u << 2,
 };
 

@@ -130,7 +130,8 @@ static struct pass pass_over(const struct request *request, struct free_index *i
 	struct pass pass = {0};
 
 	for (uint64_t at = 0; at < region->nr_frames; at++) {
-		uint64_t word = slot_peek_state(&region->slots[at]);
+		/* What was never claimed is unused, and not in memory. */
+		uint64_t word = region_is_touched(region, at) ? slot_peek_state(&region->slots[at]) : 0;
 
 		pass.generations += state_generation(word);
 		pass.has_retired |= state_of(word) == STATE_RETIRED;
@@ -237,22 +238,31 @@ static struct slot *allocate(struct mslot_region *region, uint64_t nr_frames, ui
 	return slot;
 }
 
+/* Claims one, its metadata written. */
+static struct slot *allocate_one(struct mslot_region *region, const struct mslot_type *type, const void *meta,
+				 const struct mslot_alloc_options *options, enum mslot_err *why)
+{
+	enum mslot_err err;
+	struct slot *slot = allocate(region, 1, 1, type, options, &err);
+
+	if (slot)
+		slot_fill(slot, type, meta);
+	else
+		why_set(why, err);
+	return slot;
+}
+
 /* The general case: whatever the fast one below does not take. */
 static NOINLINE struct mslot_frame *alloc_frame_slow(struct mslot_region *region, const struct mslot_type *type,
 						     const void *meta, const struct mslot_alloc_options *options,
 						     enum mslot_err *why)
 {
-	enum mslot_err err;
 	struct slot *slot;
 
 	HARDENED_REGISTERED("mslot_alloc_frame", NULL);
-	slot = allocate(region, 1, 1, type, options, &err);
-	if (!slot) {
-		why_set(why, err);
-		return NULL;
-	}
-	slot_fill(slot, type, meta);
-	slot_publish(slot, slot_peek_state(slot));
+	slot = allocate_one(region, type, meta, options, why);
+	if (slot)
+		slot_publish(slot, slot_peek_state(slot));
 	return slot_frame(slot);
 }
 
@@ -280,17 +290,12 @@ FLATTEN struct mslot_frame *mslot_alloc_frame(struct mslot_region *region, const
 struct mslot_unique *mslot_alloc_unique(struct mslot_region *region, const struct mslot_type *type, const void *meta,
 					const struct mslot_alloc_options *options, enum mslot_err *why)
 {
-	enum mslot_err err;
 	struct slot *slot;
 
 	HARDENED_REGISTERED("mslot_alloc_unique", NULL);
-	slot = allocate(region, 1, 1, type, options, &err);
-	if (!slot) {
-		why_set(why, err);
-		return NULL;
-	}
-	slot_fill(slot, type, meta);
-	slot_publish_unique(slot, slot_peek_state(slot));
+	slot = allocate_one(region, type, meta, options, why);
+	if (slot)
+		slot_publish_unique(slot, slot_peek_state(slot));
 	return slot_unique(slot);
 }
 
@@ -308,13 +313,7 @@ enum mslot_err mslot_alloc_segment(struct mslot_region *region, uint64_t nr_fram
 	slots = allocate(region, nr_frames, align_frames, type, options, &err);
 	if (!slots)
 		return err;
-	for (uint64_t i = 0; i < nr_frames; i++) {
-		slot_fill(&slots[i], type, NULL);
-		if (init_fn)
-			init_fn(ctx, slot_paddr(region, &slots[i]), slots[i].meta);
-	}
-	for (uint64_t i = 0; i < nr_frames; i++)
-		slot_publish(&slots[i], slot_peek_state(&slots[i]));
+	slots_publish(region, slots, nr_frames, type, init_fn, ctx);
 	uint64_t start = slot_paddr(region, slots);
 	*out = (struct mslot_segment){region, start, start + (nr_frames << region->frame_shift)};
 	return MSLOT_OK;

@@ -2,9 +2,10 @@
  *
  * The two rows of hints that each thread keeps, and the list of all threads' rows.
  *
- * Promises: nothing that is remembered is lost by a thread that ends, or one that waits: whoever starves reads it. A
- * row of a region that is gone is never followed. Needs:    free_index.c; reader sections, which the end of a region
- * waits for. Read:     row_flush(), then cache_refill() and give().
+ * Promises: nothing that is remembered is lost by a thread that ends, or one that waits: whoever starves reads it.
+ *           A row of a region that is gone is never followed.
+ * Needs:    free_index.c; reader sections, which the end of a region waits for.
+ * Read:     row_flush(), then cache_refill() and cache_give().
  */
 #include "alloc/cache.h"
 
@@ -188,11 +189,9 @@ struct free_index *region_free_index(struct mslot_region *region)
 
 	CHECK(begin + free_index_bytes(region->nr_frames) <= REGION_HINT_BYTES(region->nr_frames));
 	free_index_init(index, (char *)region->hints + begin, region->nr_frames);
-	/* [release:attach] the hooks are there before anybody calls them. */
-	atomic_store_explicit(&give_back_hooks, &cache_hooks, memory_order_release);
 	/* [release:attach] the index is made. */
 	atomic_store_explicit(&region->hints_stage, STAGE_MADE, memory_order_release);
-	/* [release:attach] as the hooks. */
-	atomic_store_explicit(&give_back_attention, 1, memory_order_release);
+	/* [release:attach] what the hooks use is there. */
+	atomic_store_explicit(&give_back_hooks, &cache_hooks, memory_order_release);
 	return index;
 }

@@ -41,6 +41,10 @@ static inline void slot_take_back(struct slot *slot)
 	give_back(slot);
 }
 
+/* Writes metadata and type of slots that are claimed, and publishes them, when all are written. */
+void slots_publish(struct mslot_region *region, struct slot *slots, uint64_t nr, const struct mslot_type *type,
+		   void (*init_fn)(void *ctx, uint64_t paddr, void *meta), void *ctx);
+
 COLD void slot_verdict_report(struct slot *slot, struct slot_verdict verdict, const char *call);
 
 /* Reclaims what a move retired, reports its fault; true if there was none. */

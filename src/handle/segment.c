@@ -26,6 +26,18 @@ static void segment_clear(struct mslot_segment *segment)
 	segment->start = segment->end = 0;
 }
 
+void slots_publish(struct mslot_region *region, struct slot *slots, uint64_t nr, const struct mslot_type *type,
+		   void (*init_fn)(void *ctx, uint64_t paddr, void *meta), void *ctx)
+{
+	for (uint64_t i = 0; i < nr; i++) {
+		slot_fill(&slots[i], type, NULL);
+		if (init_fn)
+			init_fn(ctx, slot_paddr(region, &slots[i]), slots[i].meta);
+	}
+	for (uint64_t i = 0; i < nr; i++)
+		slot_publish(&slots[i], slot_peek_state(&slots[i]));
+}
+
 enum mslot_err mslot_segment_claim(struct mslot_region *region, uint64_t start, uint64_t end,
 				   const struct mslot_type *type,
 				   void (*init_fn)(void *ctx, uint64_t paddr, void *meta), void *ctx,
@@ -49,13 +61,7 @@ enum mslot_err mslot_segment_claim(struct mslot_region *region, uint64_t start, 
 			return err;
 		}
 	}
-	for (uint64_t i = 0; i < nr; i++) {
-		slot_fill(&slots[i], type, NULL);
-		if (init_fn)
-			init_fn(ctx, slot_paddr(region, &slots[i]), slots[i].meta);
-	}
-	for (uint64_t i = 0; i < nr; i++)
-		slot_publish(&slots[i], slot_peek_state(&slots[i]));
+	slots_publish(region, slots, nr, type, init_fn, ctx);
 	*out = (struct mslot_segment){region, start, end};
 	return MSLOT_OK;
 }

@@ -14,9 +14,6 @@
 
 struct mslot_region;
 
-/* 0: nobody allocates. 1: somebody does. */
-extern _Atomic unsigned give_back_attention;
-
 /*
  * Frames of one row that may be free: hints. Written by their thread alone; read by others that find nothing else.
  * The region is told by its id, as it may be gone, and another one be in its place.
@@ -36,7 +33,7 @@ struct free_cache {
 };
 extern _Thread_local struct free_cache free_cache __attribute__((tls_model("initial-exec")));
 
-/* What alloc does where the rows do not help. Set once, before attention. */
+/* What alloc does where the rows do not help. NULL while nobody allocates; set once. */
 struct give_back_hooks {
 	void (*give_back)(struct slot *slot);
 	void (*flush)(void);
@@ -75,12 +72,13 @@ static inline bool free_row_add(struct free_row *row, const struct slot *slot)
 /* After a slot has become unused. */
 static inline void give_back(struct slot *slot)
 {
-	/* [relaxed] who is told too late asks the slots. */
-	if (LIKELY(!atomic_load_explicit(&give_back_attention, memory_order_relaxed)))
+	const struct give_back_hooks *upward = give_back_upward();
+
+	if (LIKELY(!upward))
 		return;
 	if (LIKELY(free_row_add(&free_cache.own, slot)) || free_row_add(&free_cache.freed, slot))
 		return;
-	give_back_upward()->give_back(slot);
+	upward->give_back(slot);
 }
 
 #endif

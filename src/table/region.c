@@ -15,7 +15,6 @@
 _Atomic(struct mslot_region *) region_of_chunk[NR_CHUNKS];
 struct backlog backlog_of_chunk[NR_CHUNKS];
 
-_Atomic unsigned give_back_attention;
 _Atomic(const struct give_back_hooks *) give_back_hooks;
 _Thread_local struct free_cache free_cache __attribute__((tls_model("initial-exec")));
 

@@ -31,7 +31,7 @@ REPLAY = os.path.join(BUILD, "bench", "metaslot-replay")
 FULL = {"race": 300, "replay": 120, "least": 5, "most": 9, "threads": (1, 2, 4, 8), "rounds": 0, "patience": 4,
         "without": None}
 QUICK = {"race": 20, "replay": 8, "least": 1, "most": 3, "threads": (1, 2), "rounds": 2, "patience": 1.5,
-         "without": "(raw|map)/hot|peek/own|segment/"}
+         "without": "(raw|map)/hot|peek/own|segment/|alloc/.*(bulk|free)"}
 
 
 def arguments():

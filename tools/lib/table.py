@@ -6,7 +6,8 @@ import statistics
 OURS = "mslot"
 # What the hardware itself needs for an operation: how many of which bare instruction, on the same kind of line.
 LIMITS = {"claim_drop": (2, "cas"), "claim_drop_rcu": (2, "cas"), "get_drop": (2, "xadd"), "raw": (2, "xadd"),
-          "map": (2, "xadd"), "peek": (1, "load")}
+          "map": (2, "xadd"), "peek": (1, "load"), "pair": (2, "cas"), "bulk_alloc": (1, "cas"), "bulk_free": (1, "cas"),
+          "random_free": (1, "cas"), "remote_free": (1, "cas"), "remote_random_free": (1, "cas")}
 
 
 def measured(samples):
@@ -48,7 +49,7 @@ def make_rows(samples):
             if ours:
                 row["times_faster"] = baselines[row["best_baseline"]]["ns"] / ours["ns"]
         parts = operation.split("/")
-        count, instruction = LIMITS.get(parts[1], (0, "")) if parts[0] == "frame" else (0, "")
+        count, instruction = LIMITS.get(parts[1], (0, "")) if parts[0] in ("frame", "alloc") else (0, "")
         # Reading costs the same whether others read the line or not.
         kind = "own" if instruction == "load" else parts[-1]
         bare = limits.get((f"limit/{instruction}/{kind}", threads))
