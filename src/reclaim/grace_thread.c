@@ -67,14 +67,14 @@ void grace_thread_adopt(struct slot *head, struct slot *tail)
 }
 
 /* Adds slots that were retired before the next grace period starts, as all are that have reached us. */
-static void orphan(struct retire_batch *batch, uint64_t nr)
+static void orphan(struct retire_batch batch, uint64_t nr)
 {
 	/* [relaxed] our own. */
 	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed);
 
-	if (!batch->head)
+	if (!batch.head)
 		return;
-	retire_batch_append(retire_queue_rotate(&orphans, completed + 1, completed), batch);
+	retire_batch_append(retire_queue_rotate(&orphans, completed + 1, completed), &batch);
 	retire_queue_resize(&orphans, (int64_t)nr);
 }
 
@@ -86,22 +86,7 @@ static void orphan_adopted(void)
 
 	for (struct slot *slot = batch.head; slot; slot = slot->link, nr++)
 		batch.tail = slot;
-	orphan(&batch, nr);
-}
-
-/* Takes all out of a queue that its thread does not use any more. */
-static void orphan_queue(struct retire_queue *queue)
-{
-	struct retire_batch all = queue->elapsed;
-
-	for (unsigned i = 0; i < queue->nr_waiting; i++)
-		retire_batch_append(&all, &queue->waiting[(queue->first + i) % RETIRE_BATCHES]);
-	if (all.tail)
-		all.tail->link = NULL;
-	orphan(&all, retire_queue_size(queue));
-	retire_queue_resize(queue, -(int64_t)retire_queue_size(queue));
-	queue->nr_waiting = queue->first = 0;
-	queue->elapsed = (struct retire_batch){0};
+	orphan(batch, nr);
 }
 
 /* Collects what was flipped before the last grace period; flips whose thread pauses, or all. True if work is left. */
@@ -119,8 +104,11 @@ static bool collect(bool flip_all)
 		/* Mistaken now and then, at no harm. */
 		bool pauses = size == thread->nr_slots_before;
 
-		if (thread->flipped)
-			orphan_queue(&thread->queue[1 - active]);
+		if (thread->flipped) {
+			struct retire_queue *queue = &thread->queue[1 - active];
+			uint64_t nr = retire_queue_size(queue);
+			orphan(retire_queue_take_all(queue), nr);
+		}
 		thread->flipped = flip_all || (pauses && size);
 		if (thread->flipped)
 			/* [release:handover] the other queue is empty. */

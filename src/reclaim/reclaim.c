@@ -101,11 +101,9 @@ NOINLINE uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue
 	uint64_t nr = 0;
 
 	self->recycling = true;
-	for (struct slot *slot; nr < most && (slot = queue->elapsed.head); nr++) {
+	for (struct slot *slot; nr < most && (slot = retire_queue_pop(queue)); nr++) {
 		struct mslot_region *region = slot_region(slot);
-		queue->elapsed.head = slot->link;
-		__builtin_prefetch(slot->link, 1);
-		retire_queue_resize(queue, -1);
+		__builtin_prefetch(queue->elapsed.head, 1);
 		count(self, region, -1);
 		recycle(slot, region, slot_type(slot));
 	}

@@ -19,7 +19,7 @@
 #define RETIRE_BATCHES 4
 
 struct retire_batch {
-	struct slot *head, *tail; /* last in, first out */
+	struct slot *head, *tail; /* last in, first out; without a head, the tail is somebody else's by now */
 	uint64_t cookie;
 };
 
@@ -83,6 +83,33 @@ static inline struct retire_batch *retire_queue_rotate(struct retire_queue *queu
 	batch = &queue->waiting[(queue->first + queue->nr_waiting++) % RETIRE_BATCHES];
 	*batch = (struct retire_batch){.cookie = cookie};
 	return batch;
+}
+
+/* Takes the one that is recycled next out of those that have elapsed, or NULL. */
+static inline struct slot *retire_queue_pop(struct retire_queue *queue)
+{
+	struct slot *slot = queue->elapsed.head;
+
+	if (slot) {
+		queue->elapsed.head = slot->link;
+		retire_queue_resize(queue, -1);
+	}
+	return slot;
+}
+
+/* Takes all out, elapsed or not, as one chain. */
+static inline struct retire_batch retire_queue_take_all(struct retire_queue *queue)
+{
+	struct retire_batch all = queue->elapsed;
+
+	for (unsigned i = 0; i < queue->nr_waiting; i++)
+		retire_batch_append(&all, &queue->waiting[(queue->first + i) % RETIRE_BATCHES]);
+	if (all.head)
+		all.tail->link = NULL;
+	queue->nr_waiting = queue->first = 0;
+	queue->elapsed = (struct retire_batch){0};
+	retire_queue_resize(queue, -(int64_t)retire_queue_size(queue));
+	return all;
 }
 
 #endif

@@ -20,13 +20,10 @@ static bool has_key;
 /* What a queue holds goes to the grace-period thread. Nobody else uses the queue: see unregister(). */
 static void adopt_queue(struct retire_queue *queue)
 {
-	if (queue->elapsed.head)
-		grace_thread_adopt(queue->elapsed.head, queue->elapsed.tail);
-	for (unsigned i = 0; i < queue->nr_waiting; i++) {
-		struct retire_batch *batch = &queue->waiting[(queue->first + i) % RETIRE_BATCHES];
-		if (batch->head)
-			grace_thread_adopt(batch->head, batch->tail);
-	}
+	struct retire_batch all = retire_queue_take_all(queue);
+
+	if (all.head)
+		grace_thread_adopt(all.head, all.tail);
 }
 
 static void unregister(void *thread)
