@@ -40,27 +40,33 @@ static void claim_gives_the_only_reference(void **state)
 }
 
 /* Each size again and again, since a region may remember the types that it has seen. */
+static void claim_copies(const struct mslot_type *type, const unsigned char *source)
+{
+	static const unsigned char zeros[MSLOT_META_MAX];
+	struct mslot_frame *frame = mslot_frame_claim(region, PADDR(0), type, source, NULL);
+
+	assert_memory_equal(mslot_frame_meta(frame, type), source ? source : zeros, type->meta_bytes);
+	mslot_frame_drop(frame);
+}
+
+/* A region remembers its first types and copies theirs another way than those of the many that come later. */
 static void claim_copies_metadata_of_any_size(void **state)
 {
 	static struct mslot_type types[MSLOT_META_MAX + 1];
-	unsigned char source[MSLOT_META_MAX], zeros[MSLOT_META_MAX] = {0};
-	(void)state;
 
 	for (size_t bytes = 0; bytes <= MSLOT_META_MAX; bytes++)
 		types[bytes] =
 			(struct mslot_type){.meta_bytes = bytes, .meta_align = 64, .flags = MSLOT_TYPE_IMMEDIATE};
-	for (unsigned nth = 0; nth < 3 * (MSLOT_META_MAX + 1); nth++) {
-		const struct mslot_type *type = &types[nth % (MSLOT_META_MAX + 1)];
-		struct mslot_frame *frame;
-
-		for (unsigned i = 0; i < sizeof(source); i++)
-			source[i] = (unsigned char)(i + nth + 1);
-		frame = mslot_frame_claim(region, PADDR(0), type, source, NULL);
-		assert_memory_equal(mslot_frame_meta(frame, type), source, type->meta_bytes);
-		mslot_frame_drop(frame);
-		frame = mslot_frame_claim(region, PADDR(0), type, NULL, NULL);
-		assert_memory_equal(mslot_frame_meta(frame, type), zeros, type->meta_bytes);
-		mslot_frame_drop(frame);
+	for (size_t first = 0; first <= MSLOT_META_MAX; first++) {
+		for (size_t nth = 0; nth < 3 * (MSLOT_META_MAX + 1); nth++) {
+			unsigned char source[MSLOT_META_MAX];
+			for (size_t i = 0; i < sizeof(source); i++)
+				source[i] = (unsigned char)(i + nth + 1);
+			claim_copies(&types[(first + nth) % (MSLOT_META_MAX + 1)], source);
+			claim_copies(&types[(first + nth) % (MSLOT_META_MAX + 1)], NULL);
+		}
+		teardown(state);
+		setup(state);
 	}
 }
 
