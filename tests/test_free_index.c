@@ -18,22 +18,28 @@
 static struct free_index made;
 static void *memory;
 
+static void make_from(uint64_t first, uint64_t end)
+{
+	memory = calloc(1, free_index_bytes(first, end));
+	assert_non_null(memory);
+	free_index_init(&made, memory, first, end);
+}
+
 static void make(uint64_t nr_frames)
 {
-	memory = calloc(1, free_index_bytes(nr_frames));
-	assert_non_null(memory);
-	free_index_init(&made, memory, nr_frames);
+	make_from(0, nr_frames);
 }
 
 static void hints_take_at_most_a_fifth_of_a_byte_a_frame(void **state)
 {
 	(void)state;
 	for (uint64_t nr = 1 << 16; nr <= UINT64_C(1) << 40; nr *= 2) {
-		assert_true(free_index_bytes(nr) * 5 <= nr);
-		assert_true(free_index_bytes(nr + 1) <= nr / 64 * 9 + 4096);
+		assert_true(free_index_bytes(0, nr) * 5 <= nr);
+		assert_true(free_index_bytes(0, nr + 1) <= nr / 64 * 9 + 4096);
 	}
 	for (uint64_t nr = 1; nr < 5000; nr++)
-		assert_true(free_index_bytes(nr) <= nr / 64 * 9 + 4096);
+		for (uint64_t first = 0; first < 1024; first += 64)
+			assert_true(free_index_bytes(first, first + nr) <= nr / 64 * 9 + 4096);
 }
 
 static void every_frame_is_in_one_row(void **state)
@@ -78,15 +84,16 @@ static bool fits(uint64_t at, uint64_t nr)
 }
 
 /* Random holes; every promised kind of run is found where it is first, and nowhere else. */
-static void runs_are_found_where_they_are(void **state)
+static void find_runs_from(uint64_t first)
 {
 	static const uint64_t lengths[] = {1, 2, 3, 8, 33, 64, 65, 100, 128, 512, 513, 700, 1024, 1500};
-	(void)state;
 
-	make(NR);
-	memset(is_free, true, sizeof(is_free));
+	make_from(first, NR);
+	memset(is_free, false, first);
+	memset(is_free + first, true, NR - first);
 	for (int round = 0; round < 3000; round++) {
-		uint64_t row = (uint64_t)rand() % ((NR + 63) / 64), mask = (uint64_t)rand() * (unsigned)rand();
+		uint64_t row = first / 64 + (uint64_t)rand() % ((NR - first + 63) / 64);
+		uint64_t mask = (uint64_t)rand() * (unsigned)rand();
 		bool gives = rand() % 8;
 
 		if (rand() % 4)
@@ -113,7 +120,26 @@ static void runs_are_found_where_they_are(void **state)
 		if (found)
 			assert_int_equal(at, expected);
 	}
+	for (uint64_t row, mask; (mask = free_index_take_row(&made, &row));)
+		for (unsigned i = 0; i < 64; i++)
+			assert_true(mask >> i & 1 ? is_free[row * 64 + i] : true);
 	free(memory);
+}
+
+static void runs_are_found_where_they_are(void **state)
+{
+	(void)state;
+	find_runs_from(0);
+}
+
+/* An index of a part of the region aligns as the region does. */
+static void runs_are_found_where_a_part_begins(void **state)
+{
+	static const uint64_t firsts[] = {64, 448, 512, 576, 1024, 2048 + 320};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++)
+		find_runs_from(firsts[i]);
 }
 
 /* Threads take rows and give them back; in the end all is there again, in every summary. */
@@ -159,6 +185,7 @@ int main(void)
 		cmocka_unit_test(hints_take_at_most_a_fifth_of_a_byte_a_frame),
 		cmocka_unit_test(every_frame_is_in_one_row),
 		cmocka_unit_test(runs_are_found_where_they_are),
+		cmocka_unit_test(runs_are_found_where_a_part_begins),
 		cmocka_unit_test(nothing_is_lost_between_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

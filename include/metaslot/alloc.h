@@ -24,14 +24,17 @@ enum {
 	MSLOT_ALLOC_ZEROED = 1u << 0,
 	/** Where only retired frames are left, waits for a grace period instead of answering NO_MEMORY. */
 	MSLOT_ALLOC_MAY_WAIT = 1u << 1,
-	/** Prefers `node`. Regions know of one node so far: accepted, without effect. */
+	/**
+	 * Only frames of `node`, by the region's node ranges; INVALID where none is of it. Without this flag, frames of
+	 * the caller's node come first, then those of the others by their distance from it.
+	 */
 	MSLOT_ALLOC_ON_NODE = 1u << 2,
 };
 
 /** How to allocate; all zero, or NULL in its place, is the default. */
 struct mslot_alloc_options {
 	unsigned flags; /**< MSLOT_ALLOC_* */
-	unsigned node;	/**< the operating system's number of a NUMA node; with MSLOT_ALLOC_ON_NODE */
+	unsigned node;	/**< the operating system's number of a NUMA node; read with MSLOT_ALLOC_ON_NODE only */
 };
 
 /**
@@ -46,9 +49,9 @@ struct mslot_alloc_options {
  * Order:    acquires `recycle`, releases `publish`.
  * Progress: lock-free; with MSLOT_ALLOC_MAY_WAIT blocking.
  * Context:  any registered thread; outside reader sections and on_drop if it may wait.
- * Errors:   NO_MEMORY: at some moment during the call no frame was unused, or could become so by the wait that is
- *           allowed; BUSY: backlog at its limit, or asked to wait where that is not possible; INVALID: `type`,
- *           unknown flags, ZEROED without memory.
+ * Errors:   NO_MEMORY: at some moment during the call no frame (of the node, where one is asked for) was unused, or
+ *           could become so by the wait that is allowed; BUSY: backlog at its limit, or asked to wait where that is
+ *           not possible; INVALID: `type`, unknown flags, ZEROED without memory, a node that no frame is of.
  * Source:   OSTD `FrameAllocOptions::alloc_frame_with`.
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_alloc_frame(struct mslot_region *region,

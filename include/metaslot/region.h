@@ -52,6 +52,13 @@ struct mslot_type {
 	unsigned flags; /**< MSLOT_TYPE_* */
 };
 
+/** Where frames of a NUMA node begin; they end where the next range starts, or with the region. */
+struct mslot_node_range {
+	uint64_t start; /**< byte address, a multiple of 64 frames above the region's base: the slots of 64 fill a page
+			 */
+	unsigned node;	/**< the operating system's number of a node that has memory */
+};
+
 struct mslot_region_config {
 	uint64_t base_paddr;  /**< byte address of the first frame, a multiple of the frame size */
 	uint64_t nr_frames;   /**< at least 1 */
@@ -64,6 +71,14 @@ struct mslot_region_config {
 	uint64_t backlog_limit;
 	/** At the limit, a claim outside a reader section waits for a grace period instead of being refused. */
 	bool claims_may_wait;
+	/**
+	 * On which NUMA nodes the frames lie: ranges, ascending, the first at `base_paddr`, at most 1024; copied.
+	 * Slots, and hints about free frames, are then put on the node of their frames, where the kernel can
+	 * do that; `memory` is the caller's to place. NULL and 0: all frames count as of node 0, no memory is
+	 * placed, and the machine is not looked at, which takes some milliseconds once.
+	 */
+	const struct mslot_node_range *node_ranges;
+	unsigned nr_node_ranges;
 };
 
 /**
@@ -74,10 +89,13 @@ struct mslot_region_config {
  *
  * Owner:    the caller; ends with mslot_region_destroy().
  * Order:    none: the caller publishes the region to other threads.
- * Progress: blocking (one mapping; time and resident memory do not grow with `nr_frames`).
+ * Progress: blocking (one mapping; time and resident memory do not grow with `nr_frames`; the first region with node
+ *           ranges reads the machine's topology).
  * Context:  any thread, registered or not.
- * Errors:   INVALID: `config` NULL, no frames, a shift out of range; NOT_ALIGNED: `base_paddr`;
- *           OUT_OF_BOUND: the range wraps around; NO_MEMORY: no address space for the slots.
+ * Errors:   INVALID: `config` NULL, no frames, a shift out of range, node ranges that do not ascend from the base, a
+ *           node that is not there, may not be used or has no memory; NOT_ALIGNED: `base_paddr`, or the start of a
+ *           node range; OUT_OF_BOUND: the range wraps around, or a node range starts past its end; NO_MEMORY: no
+ *           address space for the slots.
  * Source:   vostd `MetaRegionOwners`.
  */
 MSLOT_API MSLOT_MUST_USE struct mslot_region *mslot_region_create(const struct mslot_region_config *config,

@@ -18,7 +18,16 @@ struct request {
 	const struct mslot_type *type;
 	uint64_t nr_frames, align_frames;
 	unsigned flags;
+	unsigned node; /* or NODE_ANY */
 };
+
+static bool has_node(const struct mslot_region *region, unsigned node)
+{
+	for (unsigned i = 0; i < region->nr_ranges; i++)
+		if (region->ranges[i].node == node)
+			return true;
+	return false;
+}
 
 static enum mslot_err request_check(const struct request *request, const struct mslot_alloc_options *options)
 {
@@ -26,7 +35,8 @@ static enum mslot_err request_check(const struct request *request, const struct 
 
 	if (!request->region || !type_is_valid(request->type) || (options && options->flags & ~known) ||
 	    (request->flags & MSLOT_ALLOC_ZEROED && !request->region->memory) || request->nr_frames == 0 ||
-	    request->align_frames & (request->align_frames - 1))
+	    request->align_frames & (request->align_frames - 1) ||
+	    (request->flags & MSLOT_ALLOC_ON_NODE && !has_node(request->region, request->node)))
 		return MSLOT_INVALID;
 	region_know_type(request->region, request->type);
 	if (!type_is_immediate(request->type) && !reclaim_has_room(request->region))
@@ -67,13 +77,13 @@ static uint64_t row_mask(uint64_t row, uint64_t from, uint64_t to)
 
 /* One frame, out of the thread's own row, else of the index. Hints that are wrong are dropped: who holds such a frame
  * gives it back. */
-static struct slot *find_frame(struct mslot_region *region, struct free_index *index)
+static struct slot *find_frame(struct mslot_region *region, unsigned node)
 {
 	do
 		for (struct slot *slot; (slot = cache_take(region));)
 			if (LIKELY(slot_try_claim(slot, slot_peek_state(slot))))
 				return slot;
-	while (cache_refill(region, index));
+	while (cache_refill(region, node));
 	return NULL;
 }
 
@@ -101,15 +111,26 @@ static struct slot *find_run(const struct request *request, struct free_index *i
 	return NULL;
 }
 
-static struct slot *find_by_hints(const struct request *request, struct free_index *index)
+static struct slot *find_by_hints(const struct request *request)
 {
-	if (!index)
+	struct mslot_region *region = request->region;
+	bool is_one = request->nr_frames == 1 && request->align_frames == 1;
+	struct range_walk walk;
+
+	if (!cache_has_indexes(region))
 		return NULL;
-	if (request->nr_frames == 1 && request->align_frames == 1)
-		return find_frame(request->region, index);
+	if (is_one && cache_serves(region, request->node))
+		return find_frame(region, request->node);
 	/* What we remember ourselves is part of runs, too. */
-	cache_flush();
-	return find_run(request, index);
+	if (!is_one)
+		cache_flush();
+	walk = region_ranges(region, request->node);
+	for (struct node_range *range; (range = region_next_range(region, &walk));) {
+		struct slot *slots = find_run(request, range->hints);
+		if (slots)
+			return slots;
+	}
+	return NULL;
 }
 
 /* ---- asking the slots ---- */
@@ -122,36 +143,51 @@ struct pass {
 	bool has_retired;
 };
 
-/* Looks at every slot. Hints of unused ones are set right on the way. */
-static struct pass pass_over(const struct request *request, struct free_index *index)
+/* Looks at the slots of a range; `run` unused ones lie just before it. */
+static void pass_over_range(const struct request *request, const struct node_range *range, uint64_t *run,
+			    struct pass *pass)
 {
 	struct mslot_region *region = request->region;
-	uint64_t run = 0, unused = 0;
-	struct pass pass = {0};
+	bool has_index = cache_has_indexes(region);
+	uint64_t unused = 0;
 
-	for (uint64_t at = 0; at < region->nr_frames; at++) {
+	for (uint64_t at = range->first; at < range->end; at++) {
 		/* What was never claimed is unused, and not in memory. */
 		uint64_t word = region_is_touched(region, at) ? slot_peek_state(&region->slots[at]) : 0;
 
-		pass.generations += state_generation(word);
-		pass.has_retired |= state_of(word) == STATE_RETIRED;
+		pass->generations += state_generation(word);
+		pass->has_retired |= state_of(word) == STATE_RETIRED;
 		if (state_of(word) == STATE_UNUSED) {
 			unused |= UINT64_C(1) << at % 64;
 			/* A run begins at a multiple of its alignment, or not yet. */
-			run += run || at % request->align_frames == 0;
+			*run += *run || at % request->align_frames == 0;
 		} else {
-			run = 0;
+			*run = 0;
 		}
-		if (run == request->nr_frames && !pass.has_found) {
-			pass.found = at + 1 - run;
-			pass.has_found = true;
+		if (*run == request->nr_frames && !pass->has_found) {
+			pass->found = at + 1 - *run;
+			pass->has_found = true;
 		}
-		if (at % 64 == 63 || at == region->nr_frames - 1) {
-			if (index && unused & ~free_index_row(index, at / 64))
-				free_index_give(index, at / 64, unused);
+		if (at % 64 == 63 || at == range->end - 1) {
+			if (has_index && unused & ~free_index_row(range->hints, at / 64))
+				free_index_give(range->hints, at / 64, unused);
 			unused = 0;
 		}
 	}
+}
+
+/* Looks at every slot that is wanted. Hints of unused ones are set right on the way. */
+static struct pass pass_over(const struct request *request)
+{
+	struct mslot_region *region = request->region;
+	struct pass pass = {0};
+	uint64_t run = 0;
+
+	for (unsigned i = 0; i < region->nr_ranges; i++)
+		if (request->node == NODE_ANY || request->node == region->ranges[i].node)
+			pass_over_range(request, &region->ranges[i], &run, &pass);
+		else
+			run = 0;
 	return pass;
 }
 
@@ -161,15 +197,15 @@ static struct pass pass_over(const struct request *request, struct free_index *i
  * between the two. So the unused slots of that moment are among those that the first pass saw, and they held no fitting
  * run. Generations wrap after 131072 reuses of one frame: that many, all between two looks, would go unnoticed.
  */
-static struct slot *find_by_slots(const struct request *request, struct free_index *index, bool *has_retired)
+static struct slot *find_by_slots(const struct request *request, bool *has_retired)
 {
 	struct mslot_region *region = request->region;
 
 	for (;;) {
-		struct pass before = pass_over(request, index), after;
+		struct pass before = pass_over(request), after;
 
 		if (!before.has_found) {
-			after = pass_over(request, index);
+			after = pass_over(request);
 			*has_retired = before.has_retired | after.has_retired;
 			if (!after.has_found && before.generations == after.generations)
 				return NULL;
@@ -182,7 +218,7 @@ static struct slot *find_by_slots(const struct request *request, struct free_ind
 				return slots;
 		}
 		/* Others were faster, or have given back: there may be more. */
-		struct slot *slot = find_by_hints(request, index);
+		struct slot *slot = find_by_hints(request);
 		if (slot)
 			return slot;
 	}
@@ -191,7 +227,6 @@ static struct slot *find_by_slots(const struct request *request, struct free_ind
 static NOINLINE struct slot *find(const struct request *request, enum mslot_err *err)
 {
 	struct mslot_region *region = request->region;
-	struct free_index *index = region_free_index(region);
 	struct slot *slot;
 
 	*err = MSLOT_NO_MEMORY;
@@ -200,15 +235,15 @@ static NOINLINE struct slot *find(const struct request *request, enum mslot_err 
 	for (bool has_waited = false;; has_waited = true) {
 		bool has_retired = false;
 
-		slot = find_by_hints(request, index);
-		if (!slot && index) {
+		slot = find_by_hints(request);
+		if (!slot && cache_has_indexes(region)) {
 			/* What others remember; and what we have retired, where its grace period is over. */
-			cache_publish(region, index);
+			cache_publish(region);
 			reclaim_drain_own();
-			slot = find_by_hints(request, index);
+			slot = find_by_hints(request);
 		}
 		if (!slot)
-			slot = find_by_slots(request, index, &has_retired);
+			slot = find_by_slots(request, &has_retired);
 		if (slot || has_waited || !has_retired || !(request->flags & MSLOT_ALLOC_MAY_WAIT))
 			return slot;
 		*err = mslot_barrier(region);
@@ -225,9 +260,12 @@ static struct slot *allocate(struct mslot_region *region, uint64_t nr_frames, ui
 			     const struct mslot_type *type, const struct mslot_alloc_options *options,
 			     enum mslot_err *err)
 {
-	struct request request = {region, type, nr_frames, align_frames ? align_frames : 1,
-				  options ? options->flags : 0};
+	struct request request = {
+		region, type, nr_frames, align_frames ? align_frames : 1, options ? options->flags : 0, NODE_ANY};
 	struct slot *slot;
+
+	if (request.flags & MSLOT_ALLOC_ON_NODE)
+		request.node = options->node;
 
 	*err = request_check(&request, options);
 	if (*err)

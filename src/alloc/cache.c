@@ -48,9 +48,14 @@ static uintptr_t row_page(const struct free_row *row)
 	return atomic_load_explicit(&row->row, memory_order_relaxed);
 }
 
+static void index_give(const struct mslot_region *region, uint64_t row, uint64_t mask)
+{
+	free_index_give(cache_index_of(region, row), row, mask);
+}
+
 static void row_give(struct free_row *row)
 {
-	free_index_give(row->region->hints, region_row(row->region, row_page(row)), row_get(&row->mask));
+	index_give(row->region, region_row(row->region, row_page(row)), row_get(&row->mask));
 }
 
 /* Empties a row into its index; `there` is a region that is known to be there, or NULL. */
@@ -93,7 +98,7 @@ static NOINLINE void cache_give(struct slot *slot)
 	if (atomic_load_explicit(&region->hints_stage, memory_order_acquire) != STAGE_MADE)
 		return;
 	if (!cache_is_usable()) {
-		free_index_give(region->hints, region_row(region, page), slot_row_bit(slot));
+		index_give(region, region_row(region, page), slot_row_bit(slot));
 		return;
 	}
 	row_flush(&free_cache.freed, region);
@@ -121,18 +126,59 @@ static void cache_ends(void)
 	pthread_mutex_unlock(&caches_lock);
 }
 
-bool cache_refill(struct mslot_region *region, struct free_index *index)
+static unsigned nearest_node(const struct mslot_region *region)
+{
+	struct range_walk walk = region_ranges(region, NODE_ANY);
+
+	return region_next_range(region, &walk)->node;
+}
+
+/* Whether the row is of the region, and on that node. */
+static bool row_is_on(const struct free_row *row, const struct mslot_region *region, unsigned node)
+{
+	return row_get(&row->mask) && row_get(&row->region_id) == region->id &&
+	       (region->nr_ranges == 1 || node == NODE_ANY ||
+		region_range_of(region, region_row(region, row_page(row)) << ROW_SHIFT)->node == node);
+}
+
+bool cache_serves(const struct mslot_region *region, unsigned node)
+{
+	if (region->nr_ranges == 1 || node == NODE_ANY)
+		return true;
+	if (node != nearest_node(region))
+		return false;
+	/* Left over from when the nearest had none. */
+	if (!row_is_on(&free_cache.own, region, node))
+		row_flush(&free_cache.own, region);
+	return true;
+}
+
+/* All frames of a row that have a hint, out of the first range that has any. */
+static uint64_t take_row(const struct mslot_region *region, unsigned node, uint64_t *row)
+{
+	struct range_walk walk = region_ranges(region, node);
+	uint64_t mask = 0;
+
+	for (struct node_range *range; !mask && (range = region_next_range(region, &walk));)
+		mask = free_index_take_row(range->hints, row);
+	return mask;
+}
+
+bool cache_refill(struct mslot_region *region, unsigned node)
 {
 	struct free_row *own = &free_cache.own, *freed = &free_cache.freed;
 	uint64_t row, mask;
 
 	row_flush(own, region);
-	if (row_get(&freed->mask) && row_get(&freed->region_id) == region->id) {
+	if (row_is_on(freed, region, region->nr_ranges > 1 && node == NODE_ANY ? nearest_node(region) : node)) {
 		row_set(own, region, row_page(freed), row_get(&freed->mask));
 		row_set(freed, NULL, 0, 0);
 		return true;
 	}
-	mask = free_index_take_row(index, &row);
+	/* What was freed on another node goes back there, to those who are near. */
+	if (row_is_on(freed, region, NODE_ANY))
+		row_flush(freed, region);
+	mask = take_row(region, node, &row);
 	if (!mask)
 		return false;
 	if (!region_is_touched(region, row << ROW_SHIFT))
@@ -141,14 +187,14 @@ bool cache_refill(struct mslot_region *region, struct free_index *index)
 		/* It keeps one frame, for as long as its call lasts. */
 		uint64_t rest = mask & (mask - 1);
 		if (rest)
-			free_index_give(index, row, rest);
+			index_give(region, row, rest);
 		mask ^= rest;
 	}
 	row_set(own, region, ((uintptr_t)region->slots >> SLOT_ROW_SHIFT) + row, mask);
 	return true;
 }
 
-void cache_publish(const struct mslot_region *region, struct free_index *index)
+void cache_publish(const struct mslot_region *region)
 {
 	uint64_t nr_rows = free_index_nr_rows(region->nr_frames);
 
@@ -164,34 +210,40 @@ void cache_publish(const struct mslot_region *region, struct free_index *index)
 			/* What lies past the end is not there, whatever we have mixed up. */
 			if (row == nr_rows - 1 && region->nr_frames % 64)
 				mask &= (UINT64_C(1) << region->nr_frames % 64) - 1;
-			if (mask & ~free_index_row(index, row))
-				free_index_give(index, row, mask);
+			if (mask & ~free_index_row(cache_index_of(region, row), row))
+				index_give(region, row, mask);
 		}
 	pthread_mutex_unlock(&caches_lock);
 }
 
 static const struct give_back_hooks cache_hooks = {cache_give, cache_flush, cache_ends};
 
-struct free_index *region_free_index(struct mslot_region *region)
+static void make_index(struct node_range *range)
+{
+	struct free_index *index = range->hints;
+	uint64_t begin = (sizeof(*index) + 63) & ~UINT64_C(63);
+
+	CHECK(begin + free_index_bytes(range->first, range->end) <= REGION_HINT_BYTES(range->end - range->first));
+	free_index_init(index, (char *)range->hints + begin, range->first, range->end);
+}
+
+bool cache_has_indexes(struct mslot_region *region)
 {
 	unsigned none = STAGE_NONE;
 
-	/* [acquire:attach] the index is made. */
+	/* [acquire:attach] the indexes are made. */
 	if (LIKELY(atomic_load_explicit(&region->hints_stage, memory_order_acquire) == STAGE_MADE))
-		return region->hints;
-	/* [relaxed] only one of us makes it. */
+		return true;
+	/* [relaxed] only one of us makes them. */
 	if (!atomic_compare_exchange_strong_explicit(&region->hints_stage, &none, STAGE_MAKING, memory_order_relaxed,
 						     /* [relaxed] another does. */
 						     memory_order_relaxed))
-		return NULL;
-	struct free_index *index = region->hints;
-	uint64_t begin = (sizeof(*index) + 63) & ~UINT64_C(63);
-
-	CHECK(begin + free_index_bytes(region->nr_frames) <= REGION_HINT_BYTES(region->nr_frames));
-	free_index_init(index, (char *)region->hints + begin, region->nr_frames);
-	/* [release:attach] the index is made. */
+		return false;
+	for (unsigned i = 0; i < region->nr_ranges; i++)
+		make_index(&region->ranges[i]);
+	/* [release:attach] the indexes are made. */
 	atomic_store_explicit(&region->hints_stage, STAGE_MADE, memory_order_release);
 	/* [release:attach] what the hooks use is there. */
 	atomic_store_explicit(&give_back_hooks, &cache_hooks, memory_order_release);
-	return index;
+	return true;
 }

@@ -9,8 +9,15 @@
 #include "table/give_back.h"
 #include "table/region.h"
 
-/* The region's index; made by the first call. NULL while another thread makes it: then the slots are asked. */
-struct free_index *region_free_index(struct mslot_region *region);
+/* Whether the region's indexes are there, one a range: made by the first call. False while another thread makes them:
+ * then the slots are asked. */
+bool cache_has_indexes(struct mslot_region *region);
+
+/* The index that has the row, once they are made. */
+static inline struct free_index *cache_index_of(const struct mslot_region *region, uint64_t row)
+{
+	return region_range_of(region, row << ROW_SHIFT)->hints;
+}
 
 /* The row of the index that a page of slots is. */
 static inline uint64_t region_row(const struct mslot_region *region, uintptr_t page)
@@ -18,8 +25,11 @@ static inline uint64_t region_row(const struct mslot_region *region, uintptr_t p
 	return page - ((uintptr_t)region->slots >> SLOT_ROW_SHIFT);
 }
 
-/* Puts frames of the region into the thread's own row; false where no hint is left to be taken. */
-bool cache_refill(struct mslot_region *region, struct free_index *index);
+/* Whether the thread's own row, by what it prefers, serves those who want frames of `node`. */
+bool cache_serves(const struct mslot_region *region, unsigned node);
+/* Puts frames of the region, on `node` if not NODE_ANY, into the thread's own row; false where no hint of one is left.
+ */
+bool cache_refill(struct mslot_region *region, unsigned node);
 /* Takes a frame out of the thread's own row, or NULL. */
 static inline struct slot *cache_take(const struct mslot_region *region)
 {
@@ -39,7 +49,7 @@ static inline struct slot *cache_take(const struct mslot_region *region)
 
 /* Gives to the index what the thread remembers. */
 void cache_flush(void);
-/* Gives to the index what other threads remember of the region. They remember it still. */
-void cache_publish(const struct mslot_region *region, struct free_index *index);
+/* Gives to the indexes what all threads remember of the region. They remember it still. */
+void cache_publish(const struct mslot_region *region);
 
 #endif

@@ -131,11 +131,22 @@ static uint64_t layout(struct free_index *index, char *zeros, uint64_t nr_frames
 	return bytes + nr_blocks;
 }
 
-uint64_t free_index_bytes(uint64_t nr_frames)
+static uint64_t origin_of(uint64_t first)
+{
+	return first >> BLOCK_SHIFT << BLOCK_SHIFT;
+}
+
+uint64_t free_index_bytes(uint64_t first, uint64_t end)
 {
 	struct free_index index;
 
-	return layout(&index, NULL, nr_frames);
+	return layout(&index, NULL, end - origin_of(first));
+}
+
+/* The index's own count of a row, and of the index's rows the region's count. */
+static inline uint64_t own_row(const struct free_index *index, uint64_t row)
+{
+	return row - index->origin / 64;
 }
 
 /* Some frame of the row is taken. */
@@ -171,15 +182,20 @@ static void row_heals(struct free_index *index, uint64_t row)
 		tree_room(&index->broken, 0, block / 64);
 }
 
-void free_index_init(struct free_index *index, void *zeros, uint64_t nr_frames)
+void free_index_init(struct free_index *index, void *zeros, uint64_t first, uint64_t end)
 {
-	uint64_t nr_rows = (nr_frames + 511) >> BLOCK_SHIFT << 3;
+	uint64_t origin = origin_of(first), nr_rows = (end - origin + 511) >> BLOCK_SHIFT << 3;
 
-	layout(index, zeros, nr_frames);
-	CHECK(free_index_bytes(nr_frames) <= nr_frames / 64 * 9 + 4096);
+	layout(index, zeros, end - origin);
+	index->origin = origin;
+	CHECK(first % 64 == 0);
+	CHECK(free_index_bytes(first, end) <= (end - first) / 64 * 9 + 4096);
 	/* The rows of the last block that are not there, or not whole. */
-	for (uint64_t row = nr_frames / 64; row < nr_rows; row++)
+	for (uint64_t row = index->nr_frames / 64; row < nr_rows; row++)
 		row_breaks(index, row);
+	/* And those of the first one. */
+	for (uint64_t row = origin / 64; row < first / 64; row++)
+		free_index_take(index, row, FULL);
 }
 
 uint64_t free_index_take_row(struct free_index *index, uint64_t *row)
@@ -193,7 +209,7 @@ uint64_t free_index_take_row(struct free_index *index, uint64_t *row)
 			continue;
 		if (old == 0)
 			row_breaks(index, at);
-		*row = at;
+		*row = at + index->origin / 64;
 		return ~old;
 	}
 	return 0;
@@ -201,26 +217,32 @@ uint64_t free_index_take_row(struct free_index *index, uint64_t *row)
 
 void free_index_take(struct free_index *index, uint64_t row, uint64_t mask)
 {
-	uint64_t old = hint_or(&index->taken.level[0][row], mask);
+	uint64_t own = own_row(index, row), old = hint_or(&index->taken.level[0][own], mask);
 
-	row_breaks(index, row);
+	row_breaks(index, own);
 	if ((old | mask) == FULL && old != FULL)
-		tree_full(&index->taken, 0, row);
+		tree_full(&index->taken, 0, own);
 }
 
 void free_index_give(struct free_index *index, uint64_t row, uint64_t mask)
 {
-	uint64_t old = hint_and(&index->taken.level[0][row], ~mask);
+	uint64_t own = own_row(index, row), old = hint_and(&index->taken.level[0][own], ~mask);
 
 	if (old == FULL)
-		tree_room(&index->taken, 0, row);
+		tree_room(&index->taken, 0, own);
 	if (old && !(old & ~mask))
-		row_heals(index, row);
+		row_heals(index, own);
+}
+
+/* Of the index's own count. */
+static inline uint64_t free_of_row(const struct free_index *index, uint64_t row)
+{
+	return ~hint_load(&index->taken.level[0][row]);
 }
 
 uint64_t free_index_row(const struct free_index *index, uint64_t row)
 {
-	return ~hint_load(&index->taken.level[0][row]);
+	return free_of_row(index, own_row(index, row));
 }
 
 /* ---- runs ---- */
@@ -240,16 +262,24 @@ static uint64_t run_starts(uint64_t free, uint64_t nr, uint64_t align)
 	return free;
 }
 
+/* The next row whose first frame is a multiple of `align` in the region. */
+static uint64_t round_up_row(const struct free_index *index, uint64_t row, uint64_t align)
+{
+	uint64_t step = align > 64 ? align / 64 : 1, origin = index->origin / 64;
+
+	return ((row + origin + step - 1) & ~(step - 1)) - origin;
+}
+
 static bool find_in_row(struct free_index *index, uint64_t nr, uint64_t align, uint64_t *at)
 {
-	uint64_t step = align > 64 ? align / 64 : 1, from = *at;
+	uint64_t from = *at;
 
 	for (uint64_t row = from / 64; tree_next(&index->taken, 1, &row); row++) {
-		uint64_t starts = row % step ? 0 : run_starts(free_index_row(index, row), nr, align);
+		uint64_t starts = run_starts(free_of_row(index, row), nr, align);
 
 		if (row == from / 64)
 			starts &= FULL << from % 64;
-		if (starts) {
+		if (starts && round_up_row(index, row, align) == row) {
 			*at = row * 64 + (unsigned)__builtin_ctzll(starts);
 			return true;
 		}
@@ -257,29 +287,24 @@ static bool find_in_row(struct free_index *index, uint64_t nr, uint64_t align, u
 	return false;
 }
 
-static uint64_t round_up(uint64_t value, uint64_t step)
-{
-	return (value + step - 1) / step * step;
-}
-
 static bool find_rows(struct free_index *index, uint64_t nr, uint64_t align, uint64_t *at)
 {
-	uint64_t step = align > 64 ? align / 64 : 1, row = round_up(round_up(*at, 64) / 64, step);
+	uint64_t row = round_up_row(index, (*at + 63) / 64, align);
 
 	while (row * 64 < index->nr_frames && nr <= index->nr_frames - row * 64) {
 		uint64_t nr_free = 0, block = row / 8;
 
 		/* A run that begins with a block, or is sure to have one: from block to block. */
-		if (row % 8 == 0 && nr >= 512 && step % 8 == 0) {
+		if (row % 8 == 0 && nr >= 512 && align % 512 == 0) {
 			if (!tree_next(&index->broken, 0, &block))
 				return false;
 			if (block * 8 != row) {
-				row = round_up(block * 8, step);
+				row = round_up_row(index, block * 8, align);
 				continue;
 			}
 		}
 		while (nr_free < nr) {
-			uint64_t left = nr - nr_free, free = free_index_row(index, row + nr_free / 64);
+			uint64_t left = nr - nr_free, free = free_of_row(index, row + nr_free / 64);
 			uint64_t wanted = left < 64 ? (UINT64_C(1) << left) - 1 : FULL;
 
 			if (wanted & ~free)
@@ -292,12 +317,17 @@ static bool find_rows(struct free_index *index, uint64_t nr, uint64_t align, uin
 		}
 		/* A block that says whole and is not would be met again. */
 		row_breaks(index, row + nr_free / 64);
-		row = round_up(row + nr_free / 64 + 1, step);
+		row = round_up_row(index, row + nr_free / 64 + 1, align);
 	}
 	return false;
 }
 
 bool free_index_find_run(struct free_index *index, uint64_t nr_frames, uint64_t align, uint64_t *at)
 {
-	return nr_frames <= 64 ? find_in_row(index, nr_frames, align, at) : find_rows(index, nr_frames, align, at);
+	uint64_t own = *at > index->origin ? *at - index->origin : 0;
+
+	if (nr_frames <= 64 ? !find_in_row(index, nr_frames, align, &own) : !find_rows(index, nr_frames, align, &own))
+		return false;
+	*at = own + index->origin;
+	return true;
 }

@@ -23,7 +23,12 @@ struct bit_tree {
 	uint64_t nr_words[TREE_LEVELS];
 };
 
+/*
+ * Of the frames from `origin` on, the first few of which may not be there: so that a block of the index is one of the
+ * region. Calls take and give frames and rows as the region counts them.
+ */
 struct free_index {
+	uint64_t origin; /* a multiple of 512 */
 	uint64_t nr_frames;
 	struct bit_tree taken;	  /* a bit a frame */
 	_Atomic uint8_t *partial; /* a byte a block, a bit a row: some frame of the row is taken */
@@ -35,10 +40,10 @@ static inline uint64_t free_index_nr_rows(uint64_t nr_frames)
 	return (nr_frames + 63) >> ROW_SHIFT;
 }
 
-/* Bytes of zeros that an index needs; at most 9/64 a frame and 4096. */
-uint64_t free_index_bytes(uint64_t nr_frames);
-/* Makes an index over memory that is all zeros: every frame is free. */
-void free_index_init(struct free_index *index, void *zeros, uint64_t nr_frames);
+/* Bytes of zeros that an index of the frames `first` to `end` needs; at most 9/64 a frame and 4096. */
+uint64_t free_index_bytes(uint64_t first, uint64_t end);
+/* Makes an index over memory that is all zeros: every frame is free. `first` begins a row. */
+void free_index_init(struct free_index *index, void *zeros, uint64_t first, uint64_t end);
 
 /* Takes all free frames of the first row that has any: gives their mask, or 0 where no row has. */
 uint64_t free_index_take_row(struct free_index *index, uint64_t *row);

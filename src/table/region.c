@@ -58,7 +58,12 @@ static enum mslot_err config_check(const struct mslot_region_config *config, uns
 		return MSLOT_OUT_OF_BOUND;
 	if (config->nr_frames > (UINT64_C(1) << 46) / MSLOT_SLOT_BYTES)
 		return MSLOT_NO_MEMORY;
-	return MSLOT_OK;
+	return nodes_check(config, shift);
+}
+
+static uint64_t round_up(uint64_t value, uint64_t step)
+{
+	return (value + step - 1) & ~(step - 1);
 }
 
 struct mslot_region *mslot_region_create(const struct mslot_region_config *config, enum mslot_err *why)
@@ -71,11 +76,12 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 		return NULL;
 	}
 	static _Atomic uint64_t last_id;
-	/* header, touched grains, hints, slots: one mapping */
+	/* header, touched grains, node ranges, hints, slots: one mapping */
 	uint64_t nr_grains = ((config->nr_frames - 1) >> GRAIN_SHIFT) + 1;
-	uint64_t hints = (sizeof(struct mslot_region) + nr_grains + HEADER_ALIGN - 1) & ~(HEADER_ALIGN - 1);
-	uint64_t header = (hints + REGION_HINT_BYTES(config->nr_frames) + HEADER_ALIGN - 1) & ~(HEADER_ALIGN - 1);
-	uint64_t bytes = (header + config->nr_frames * MSLOT_SLOT_BYTES + HEADER_ALIGN - 1) & ~(HEADER_ALIGN - 1);
+	uint64_t nodes = round_up(sizeof(struct mslot_region) + nr_grains, MSLOT_SLOT_BYTES);
+	uint64_t hints = round_up(nodes + nodes_bytes(config), HEADER_ALIGN);
+	uint64_t header = round_up(hints + nodes_hint_bytes(config), HEADER_ALIGN);
+	uint64_t bytes = round_up(header + config->nr_frames * MSLOT_SLOT_BYTES, HEADER_ALIGN);
 	struct mslot_region *region = map_chunks(bytes);
 
 	if (!region) {
@@ -92,7 +98,7 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 		config->backlog_limit && config->backlog_limit < INT64_MAX ? config->backlog_limit : INT64_MAX;
 	region->backlog_grain = region->backlog_limit < 64 * 64 ? (uint32_t)(region->backlog_limit / 64) : 64;
 	region->mapping_bytes = bytes;
-	region->hints = (char *)region + hints;
+	nodes_init(region, config, (char *)region + nodes, (char *)region + hints);
 	/* [relaxed] only to differ. */
 	region->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
 	for (unsigned i = 0; i < NR_KNOWN_TYPES; i++)

@@ -15,8 +15,18 @@
 
 #define NR_KNOWN_TYPES 16
 
-/* What a region keeps for whoever finds free frames. */
-#define REGION_HINT_BYTES(nr_frames) ((nr_frames) / 64 * 9 + 8192)
+/* Slots of one page: a row. No two nodes share one. */
+#define SLOTS_OF_PAGE UINT64_C(64)
+
+/* What a region keeps for whoever finds free frames, of a range of that many: whole pages. */
+#define REGION_HINT_BYTES(nr_frames) (((nr_frames) / 64 * 9 + 8192 + 4095) & ~UINT64_C(4095))
+
+/* Frames that lie on one NUMA node. */
+struct node_range {
+	uint64_t first, end; /* by index; whole rows, but for the region's last */
+	unsigned node;	     /* the operating system's number */
+	void *hints;	     /* of these frames, for whoever finds free ones: zeros at first */
+};
 
 /* A type that a claim need not look at again, and what its slots carry. */
 struct known_type {
@@ -36,9 +46,10 @@ struct mslot_region {
 	uint64_t backlog_limit;
 	uint32_t backlog_grain; /* retires that a thread may keep to itself before it counts them here */
 	size_t mapping_bytes;
-	uint64_t id; /* no other region has, or had, it */
-	/* For whoever finds free frames: zeros at first. */
-	void *hints;
+	uint64_t id;		   /* no other region has, or had, it */
+	unsigned nr_ranges;	   /* at least 1 */
+	struct node_range *ranges; /* all frames, ascending; no two neighbours of one node */
+	const uint16_t *order;	   /* for each node of the machine all ranges, nearest first; if there are several */
 	_Atomic unsigned hints_stage;
 	struct known_type known_types[NR_KNOWN_TYPES];
 };
@@ -107,6 +118,37 @@ static inline struct slot *region_slot(const struct mslot_region *region, uint64
 										   : MSLOT_OUT_OF_BOUND;
 	return NULL;
 }
+
+/* ---- nodes.c ---- */
+
+enum mslot_err nodes_check(const struct mslot_region_config *config, unsigned shift);
+/* Of a config that was checked: what its ranges take, and all their hints. */
+uint64_t nodes_bytes(const struct mslot_region_config *config);
+uint64_t nodes_hint_bytes(const struct mslot_region_config *config);
+/* Divides the region, and asks that slots and hints of a range lie on its node. */
+void nodes_init(struct mslot_region *region, const struct mslot_region_config *config, void *at, char *hints);
+
+static inline struct node_range *region_range_of(const struct mslot_region *region, uint64_t index)
+{
+	struct node_range *range = region->ranges;
+
+	while (UNLIKELY(index >= range->end))
+		range++;
+	return range;
+}
+
+#define NODE_ANY (~0u)
+
+/* The ranges of one node, or, nearest to the caller first, all of them. */
+struct range_walk {
+	const uint16_t *order;
+	unsigned node, nth;
+};
+struct range_walk region_ranges(const struct mslot_region *region, unsigned node);
+/* NULL after the last. */
+struct node_range *region_next_range(const struct mslot_region *region, struct range_walk *walk);
+
+/* ---- ranges of addresses ---- */
 
 /* The frames of a non-empty range of whole frames; else why not. */
 enum mslot_err region_range(const struct mslot_region *region, uint64_t start, uint64_t end, struct slot **first,
