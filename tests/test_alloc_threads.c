@@ -165,6 +165,44 @@ static void none_is_never_said_while_there_is_one(void **state)
 	mslot_segment_drop(&rest);
 }
 
+/* After "none" was said, a frame that only its last holder remembers as free. */
+static void *drop_and_stay(void *arg)
+{
+	if (mslot_thread_register())
+		return "register";
+	mslot_frame_drop(arg);
+	meet();
+	meet();
+	mslot_thread_unregister();
+	return NULL;
+}
+
+static void a_frame_freed_elsewhere_after_none_is_found(void **state)
+{
+	static struct mslot_frame *all[NR_MANY];
+	enum mslot_err why = MSLOT_OK;
+	pthread_t thread;
+	(void)state;
+
+	pthread_barrier_destroy(&step);
+	pthread_barrier_init(&step, NULL, 2);
+	for (unsigned i = 0; i < NR_MANY; i++)
+		assert_non_null(all[i] = mslot_alloc_frame(many, &immediate, NULL, NULL, NULL));
+	for (int again = 0; again < 3; again++) {
+		assert_null(mslot_alloc_frame(many, &immediate, NULL, NULL, &why));
+		assert_err(why, MSLOT_NO_MEMORY);
+	}
+	assert_int_equal(pthread_create(&thread, NULL, drop_and_stay, all[7]), 0);
+	meet();
+	all[7] = mslot_alloc_frame(many, &immediate, NULL, NULL, NULL);
+	bool was_found = all[7];
+	meet();
+	assert_ptr_equal(join(thread), NULL);
+	assert_true(was_found);
+	for (unsigned i = 0; i < NR_MANY; i++)
+		mslot_frame_drop(all[i]);
+}
+
 /* Threads end with full caches; the next generation finds it all. */
 static void *leave(void *arg)
 {
@@ -232,6 +270,7 @@ int main(void)
 		TEST_MANY(threads_fill_a_region_to_the_last_frame),
 		TEST_MANY(frames_in_caches_of_waiting_threads_are_found),
 		TEST_MANY(none_is_never_said_while_there_is_one),
+		TEST_MANY(a_frame_freed_elsewhere_after_none_is_found),
 		TEST_MANY(threads_that_end_lose_nothing),
 		TEST_MANY(regions_come_and_go),
 	};

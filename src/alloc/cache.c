@@ -245,5 +245,7 @@ bool cache_has_indexes(struct mslot_region *region)
 	atomic_store_explicit(&region->hints_stage, STAGE_MADE, memory_order_release);
 	/* [release:attach] what the hooks use is there. */
 	atomic_store_explicit(&give_back_hooks, &cache_hooks, memory_order_release);
+	/* [release:attach] as the hooks. */
+	atomic_fetch_or_explicit(&scarce_attention, GIVE_BACK_WANTED, memory_order_release);
 	return true;
 }

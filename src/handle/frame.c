@@ -20,7 +20,11 @@ enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, co
 		return err;
 	if (!region_is_touched(region, (uint64_t)(slot - region->slots)))
 		region_touch(region, (uint64_t)(slot - region->slots));
-	return slot_claim(slot, claimed);
+	uint64_t scarce = scarce_look(region);
+	err = slot_claim(slot, claimed);
+	if (!err)
+		scarce_claimed(region, scarce);
+	return err;
 }
 
 void slot_verdict_report(struct slot *slot, struct slot_verdict verdict, const char *call)

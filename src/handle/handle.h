@@ -37,8 +37,9 @@ enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, co
 /* Gives up a claim. */
 static inline void slot_take_back(struct slot *slot)
 {
+	unsigned attention = give_back_begin(slot);
 	slot_unclaim(slot);
-	give_back(slot);
+	give_back(slot, attention);
 }
 
 /* Writes metadata and type of slots that are claimed, and publishes them, when all are written. */

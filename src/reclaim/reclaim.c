@@ -42,8 +42,9 @@ static void recycle(struct slot *slot, struct mslot_region *region, const struct
 {
 	if (type->on_drop)
 		type->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));
+	unsigned attention = give_back_begin(slot);
 	if (slot_recycle(slot, slot_peek_state(slot)))
-		give_back(slot);
+		give_back(slot, attention);
 }
 
 /* Chains of immediate frames that drop each other become a loop here. */

@@ -81,10 +81,12 @@ NOINLINE void reclaim_slot_slow(struct slot *slot);
 /* `retired` is the slot's word, which nobody changes any more in what counts. */
 static inline void reclaim_slot(struct slot *slot, uint64_t retired)
 {
-	if (UNLIKELY(!slot_is_plain(slot)))
+	unsigned attention = give_back_attention();
+
+	if (UNLIKELY(!slot_is_plain(slot) || attention > GIVE_BACK_WANTED))
 		reclaim_slot_slow(slot);
 	else if (slot_recycle(slot, retired))
-		give_back(slot);
+		give_back(slot, attention);
 }
 
 /* Makes room below the region's backlog limit, or says why not: BUSY. For claims of deferred types. */

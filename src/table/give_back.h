@@ -10,9 +10,7 @@
 #define TABLE_GIVE_BACK_H
 
 #include "base/check.h"
-#include "table/slot.h"
-
-struct mslot_region;
+#include "table/scarce.h"
 
 /*
  * Frames of one row that may be free: hints. Written by their thread alone; read by others that find nothing else.
@@ -69,16 +67,33 @@ static inline bool free_row_add(struct free_row *row, const struct slot *slot)
 	return true;
 }
 
-/* After a slot has become unused. */
-static inline void give_back(struct slot *slot)
-{
-	const struct give_back_hooks *upward = give_back_upward();
+#define GIVE_BACK_WANTED 1
 
-	if (LIKELY(!upward))
+static inline unsigned give_back_attention(void)
+{
+	/* [acquire:attach] the hooks are there. */
+	return atomic_load_explicit(&scarce_attention, memory_order_acquire);
+}
+
+/* Before a slot becomes unused, and after it was swapped to retired; gives what give_back() needs. */
+static inline unsigned give_back_begin(struct slot *slot)
+{
+	unsigned attention = give_back_attention();
+
+	if (UNLIKELY(attention > GIVE_BACK_WANTED))
+		scarce_count_on(slot);
+	return attention;
+}
+
+/* After a slot has become unused. Who is told too late asks the slots. */
+static inline void give_back(struct slot *slot, unsigned attention)
+{
+	if (LIKELY(!attention))
 		return;
 	if (LIKELY(free_row_add(&free_cache.own, slot)) || free_row_add(&free_cache.freed, slot))
 		return;
-	upward->give_back(slot);
+	if (attention & GIVE_BACK_WANTED)
+		give_back_upward()->give_back(slot);
 }
 
 #endif

@@ -9,6 +9,7 @@
 #include "table/region.h"
 
 #include "table/give_back.h"
+#include "table/scarce.h"
 
 #include <sys/mman.h>
 
@@ -130,6 +131,7 @@ enum mslot_err region_close(struct mslot_region *region)
 		return MSLOT_IN_USE;
 	if (retired)
 		return MSLOT_BUSY;
+	scarce_end(region, scarce_look(region));
 	name_chunks(region, NULL);
 	/* [relaxed] a reader section that still finds it is waited for. */
 	atomic_store_explicit(&backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].region_id, 0, memory_order_relaxed);
@@ -203,11 +205,35 @@ void slot_fill(struct slot *slot, const struct mslot_type *type, const void *met
 	slot_set_type(slot, type_word(type));
 }
 
+void region_suspend_types(struct mslot_region *region)
+{
+	for (unsigned i = 0; i < NR_KNOWN_TYPES; i++) {
+		_Atomic uintptr_t *type = &region->known_types[i].type;
+		/* [relaxed] the swap decides. */
+		uintptr_t known = atomic_load_explicit(type, memory_order_relaxed);
+
+		if (known % _Alignof(struct mslot_type) == 0)
+			/* [relaxed] what it carries stays; who misses it finds the type. */
+			atomic_compare_exchange_strong_explicit(type, &known, known | KNOWN_SUSPENDED,
+								/* [relaxed] another was faster. */
+								memory_order_relaxed, memory_order_relaxed);
+	}
+}
+
 void region_know_type(struct mslot_region *region, const struct mslot_type *type)
 {
 	struct known_type *known = region_known_type(region, type);
-	uintptr_t none = KNOWN_NONE;
+	uintptr_t suspended = (uintptr_t)type | KNOWN_SUSPENDED, none = KNOWN_NONE;
 
+	/* [relaxed] the swap decides. */
+	if (UNLIKELY(atomic_load_explicit(&known->type, memory_order_relaxed) == suspended)) {
+		if (!scarce_is_on(region))
+			/* [relaxed] it is found by the release that made it known, whose sequence this goes on with. */
+			atomic_compare_exchange_strong_explicit(&known->type, &suspended, (uintptr_t)type,
+								/* [relaxed] another was faster. */
+								memory_order_relaxed, memory_order_relaxed);
+		return;
+	}
 	if (type->meta_bytes < 8 || (region_is_limited(region) && !(type->flags & MSLOT_TYPE_IMMEDIATE)))
 		return;
 	/* [relaxed] nothing is read by it. Never replaced, so that types which share a place do not take turns. */

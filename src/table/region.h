@@ -30,9 +30,10 @@ struct node_range {
 
 /* A type that a claim need not look at again, and what its slots carry. */
 struct known_type {
-	_Atomic uintptr_t type; /* its address, or one of these */
+	_Atomic uintptr_t type; /* its address, or one of these; never replaced by another's */
 #define KNOWN_NONE 1		/* free */
 #define KNOWN_WRITING 2		/* about to be known */
+#define KNOWN_SUSPENDED 4	/* added to an address: claims look at everything for now */
 	_Atomic uintptr_t carried;
 };
 
@@ -51,6 +52,7 @@ struct mslot_region {
 	struct node_range *ranges; /* all frames, ascending; no two neighbours of one node */
 	const uint16_t *order;	   /* for each node of the machine all ranges, nearest first; if there are several */
 	_Atomic unsigned hints_stage;
+	_Atomic uint64_t scarce; /* see scarce.h */
 	struct known_type known_types[NR_KNOWN_TYPES];
 };
 
@@ -211,6 +213,8 @@ static inline struct known_type *region_known_type(struct mslot_region *region, 
 	return &region->known_types[(uintptr_t)type / sizeof(struct known_type) % NR_KNOWN_TYPES];
 }
 
+/* Claims take the slow path until one of them finds that the region is not scarce any more. */
+void region_suspend_types(struct mslot_region *region);
 COLD void region_know_type(struct mslot_region *region, const struct mslot_type *type);
 
 static inline bool region_knows_type(struct mslot_region *region, const struct mslot_type *type)

@@ -36,7 +36,8 @@ bool slot_is_plain(const struct slot *slot)
 static inline bool swap_acquire_last_put(struct slot *slot, uint64_t *word, uint64_t next)
 {
 	/* [acquire:last-put] their puts are releases, or lead to this one by the release sequence.
-	 * [relaxed] on failure nothing is read by it. */
+	 * [relaxed] on failure nothing is read by it. And [acquire:attention]: whoever retires sees what slot_settle()
+	 * released. */
 	return LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, word, next, memory_order_acquire,
 							      memory_order_relaxed));
 }
@@ -428,6 +429,13 @@ enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type)
 		return state_get(last);
 	/* Recycled and claimed meanwhile, or of another type. */
 	return (first ^ last) & (STATE_MASK | GEN_MASK) ? MSLOT_BUSY : MSLOT_WRONG_TYPE;
+}
+
+/* Gives the word, after which nobody retires the slot without seeing what the caller did before. */
+uint64_t slot_settle(struct slot *slot)
+{
+	/* [release:attention] adds nothing, but has its place among the moves. */
+	return atomic_fetch_add_explicit(&slot->state, 0, memory_order_release);
 }
 
 /* True if the frame is to be given back to whoever finds free frames. */

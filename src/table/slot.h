@@ -82,6 +82,7 @@ enum mslot_err slot_unique_from_raw(struct slot *slot);
 
 bool slot_peek_quick(const struct slot *slot, const struct mslot_type *type);
 enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type);
+uint64_t slot_settle(struct slot *slot);
 bool slot_recycle(struct slot *slot, uint64_t retired);
 
 #endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Finds unused frames and claims them.
+ *
+ * Promises: only a slot's own word decides whether its frame is free, and "none" is answered only after every slot was
+ *           asked twice, or where the region counts its unused frames and there are none.
+ * Needs:    cache.c and free_index.c for hints, slot.c for the moves.
+ * Read:     find() first, find_by_slots() for why NO_MEMORY is exact.
+ */
+#include "alloc/find.h"
+
+#include "alloc/cache.h"
+
+/* ---- claiming what hints promise ---- */
+
+static bool try_claim(struct mslot_region *region, struct slot *slot)
+{
+	uint64_t index = (uint64_t)(slot - region->slots);
+
+	if (!region_is_touched(region, index))
+		region_touch(region, index);
+	uint64_t scarce = scarce_look(region);
+	if (!slot_try_claim(slot, slot_peek_state(slot)))
+		return false;
+	scarce_claimed(region, scarce);
+	return true;
+}
+
+/* Ascending, so that of two that collide one gets through; all or nothing. Gives how many could be claimed. */
+static uint64_t try_claim_run(struct mslot_region *region, struct slot *slots, uint64_t nr)
+{
+	for (uint64_t i = 0; i < nr; i++)
+		if (!try_claim(region, &slots[i])) {
+			for (uint64_t claimed = i; claimed--;)
+				slot_take_back(&slots[claimed]);
+			return i;
+		}
+	return nr;
+}
+
+/* The bits of frames `from` to `to`, exclusive, that are in row `row`. */
+static uint64_t row_mask(uint64_t row, uint64_t from, uint64_t to)
+{
+	uint64_t first = from > row * 64 ? from - row * 64 : 0, end = to < row * 64 + 64 ? to - row * 64 : 64;
+
+	return UINT64_MAX >> (64 - (end - first)) << first;
+}
+
+/* One frame, out of the thread's own row, else of the index. Hints that are wrong are dropped: who holds such a frame
+ * gives it back. */
+static struct slot *find_frame(struct mslot_region *region, unsigned node)
+{
+	do
+		for (struct slot *slot; (slot = cache_take(region));)
+			if (LIKELY(try_claim(region, slot)))
+				return slot;
+	while (cache_refill(region, node));
+	return NULL;
+}
+
+static struct slot *find_run(const struct request *request, struct free_index *index)
+{
+	struct mslot_region *region = request->region;
+	uint64_t nr = request->nr_frames;
+
+	for (uint64_t at = 0; free_index_find_run(index, nr, request->align_frames, &at);) {
+		struct slot *slots = &region->slots[at];
+		uint64_t claimed = try_claim_run(region, slots, nr), end = at + nr;
+
+		if (claimed == nr) {
+			for (uint64_t row = at / 64; row <= (end - 1) / 64; row++)
+				free_index_take(index, row, row_mask(row, at, end));
+			return slots;
+		}
+		at += claimed;
+		free_index_take(index, at / 64, UINT64_C(1) << at % 64);
+		/* It may just have become free, and have been given back before we took it. */
+		if (state_of(slot_peek_state(&region->slots[at])) == STATE_UNUSED)
+			free_index_give(index, at / 64, UINT64_C(1) << at % 64);
+		at++;
+	}
+	return NULL;
+}
+
+static bool is_single(const struct request *request)
+{
+	return request->nr_frames == 1 && request->align_frames == 1;
+}
+
+static struct slot *find_by_hints(const struct request *request)
+{
+	struct mslot_region *region = request->region;
+	struct range_walk walk;
+
+	if (!cache_has_indexes(region))
+		return NULL;
+	if (is_single(request) && cache_serves(region, request->node))
+		return find_frame(region, request->node);
+	/* What we remember ourselves is part of runs, too. */
+	if (!is_single(request))
+		cache_flush();
+	walk = region_ranges(region, request->node);
+	for (struct node_range *range; (range = region_next_range(region, &walk));) {
+		struct slot *slots = find_run(request, range->hints);
+		if (slots)
+			return slots;
+	}
+	return NULL;
+}
+
+/* ---- asking the slots ---- */
+
+/* What a pass over all slots has seen. */
+struct pass {
+	uint64_t generations; /* the sum: grows with each frame that becomes unused */
+	uint64_t found;	      /* where a fitting run is, or was */
+	uint64_t nr_moving;   /* neither unused nor shared: they may become unused unseen */
+	bool has_found;
+	bool has_retired;
+};
+
+/* Looks at the slots of a range; `run` unused ones lie just before it. May settle the region's count. */
+static void pass_over_range(const struct request *request, const struct node_range *range, bool settles, uint64_t *run,
+			    struct pass *pass)
+{
+	struct mslot_region *region = request->region;
+	bool has_index = cache_has_indexes(region);
+	uint64_t unused = 0;
+
+	for (uint64_t at = range->first; at < range->end; at++) {
+		/* What was never claimed is unused, and not in memory. */
+		uint64_t word = region_is_touched(region, at) ? slot_peek_state(&region->slots[at]) : 0;
+
+		if (settles && state_of(word) == STATE_SHARED)
+			word = slot_settle(&region->slots[at]);
+		pass->generations += state_generation(word);
+		pass->has_retired |= state_of(word) == STATE_RETIRED;
+		if (state_of(word) == STATE_UNUSED) {
+			unused |= UINT64_C(1) << at % 64;
+			/* A run begins at a multiple of its alignment, or not yet. */
+			*run += *run || at % request->align_frames == 0;
+		} else {
+			pass->nr_moving += state_of(word) != STATE_SHARED;
+			*run = 0;
+		}
+		if (*run == request->nr_frames && !pass->has_found) {
+			pass->found = at + 1 - *run;
+			pass->has_found = true;
+		}
+		if (at % 64 == 63 || at == range->end - 1) {
+			if (has_index && unused & ~free_index_row(range->hints, at / 64))
+				free_index_give(range->hints, at / 64, unused);
+			unused = 0;
+		}
+	}
+}
+
+/* Looks at every slot that is wanted. Hints of unused ones are set right on the way. */
+static struct pass pass_over(const struct request *request, bool settles)
+{
+	struct mslot_region *region = request->region;
+	struct pass pass = {0};
+	uint64_t run = 0;
+
+	for (unsigned i = 0; i < region->nr_ranges; i++)
+		if (request->node == NODE_ANY || request->node == region->ranges[i].node)
+			pass_over_range(request, &region->ranges[i], settles, &run, &pass);
+		else
+			run = 0;
+	return pass;
+}
+
+/*
+ * The exact answer. Two passes that find nothing and add up to the same sum prove that there was none: a slot which was
+ * not unused when the first pass looked, and has the same generation when the second does, was not unused at the moment
+ * between the two. So the unused slots of that moment are among those that the first pass saw, and they held no fitting
+ * run. Generations wrap after 131072 reuses of one frame: that many, all between two looks, would go unnoticed.
+ */
+static struct slot *find_by_slots(const struct request *request, bool *has_retired)
+{
+	struct mslot_region *region = request->region;
+
+	for (;;) {
+		/* Only one of us settles; and a count says nothing of runs, nor of nodes. */
+		bool is_any = is_single(request) && request->node == NODE_ANY;
+		uint64_t episode = is_any ? scarce_begin(region) : 0;
+		struct pass before = pass_over(request, episode), after;
+
+		if (episode && before.has_found)
+			scarce_end(region, episode);
+		else if (episode)
+			scarce_settle(region, episode, before.nr_moving);
+		if (!before.has_found) {
+			*has_retired = before.has_retired;
+			/* That is of the unused ones; where others may be waited for, they are to be seen, too. */
+			if (scarce_is_none(region) && !(request->flags & MSLOT_ALLOC_MAY_WAIT))
+				return NULL;
+			after = pass_over(request, false);
+			*has_retired = before.has_retired | after.has_retired;
+			if (!after.has_found && before.generations == after.generations)
+				return NULL;
+			before = after;
+		}
+		if (before.has_found) {
+			struct slot *slots = &region->slots[before.found];
+
+			if (try_claim_run(region, slots, request->nr_frames) == request->nr_frames)
+				return slots;
+		}
+		/* Others were faster, or have given back: there may be more. */
+		struct slot *slot = find_by_hints(request);
+		if (slot)
+			return slot;
+	}
+}
+
+struct slot *find(const struct request *request, enum mslot_err *err)
+{
+	struct mslot_region *region = request->region;
+	struct slot *slot;
+
+	*err = MSLOT_NO_MEMORY;
+	if (request->nr_frames > region->nr_frames)
+		return NULL;
+	for (bool has_waited = false;; has_waited = true) {
+		bool has_retired = false;
+
+		slot = find_by_hints(request);
+		if (!slot && scarce_is_none(region) && !(request->flags & MSLOT_ALLOC_MAY_WAIT))
+			return NULL;
+		if (!slot && cache_has_indexes(region)) {
+			/* What others remember; and what we have retired, where its grace period is over. */
+			cache_publish(region);
+			reclaim_drain_own();
+			slot = find_by_hints(request);
+		}
+		if (!slot)
+			slot = find_by_slots(request, &has_retired);
+		if (slot || has_waited || !has_retired || !(request->flags & MSLOT_ALLOC_MAY_WAIT))
+			return slot;
+		*err = mslot_barrier(region);
+		if (*err)
+			return NULL;
+		*err = MSLOT_NO_MEMORY;
+	}
+}
