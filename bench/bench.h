@@ -15,8 +15,8 @@
 /* The thread counts of the race: one, both of two, and oversubscribed. */
 extern const int bench_threads[];
 
-/* Binds the calling thread to a cpu of those that the process may use, by its number, and registers it with the
- * library. To be called first in a body; bench_thread_end() last. */
+/* Puts the calling thread where --place says, by its number, and registers it with the library. To be called first in a
+ * body; bench_thread_end() last. */
 void bench_thread_begin(struct gbench_run *run);
 void bench_thread_end(void);
 

@@ -2,14 +2,13 @@
  *
  * metaslot-bench: the race of the library against tables built from locks, and against the bare machine.
  *
- * Takes Google Benchmark's flags. Names are <room>/<operation>/<sharing>/<impl>; one pair (claim and drop, get and
- * drop, forget and restore) is one item.
+ * Takes Google Benchmark's flags, and --place. Names are <room>/<operation>/<sharing>/<impl>; one pair (claim and drop,
+ * get and drop, forget and restore) is one item.
  */
 #include "alloc_impl.h"
 #include "bench.h"
+#include "place.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,24 +18,14 @@ const struct mslot_type bench_immediate = {"immediate", 16, 8, NULL, MSLOT_TYPE_
 const struct mslot_type bench_deferred = {"deferred", 16, 8, NULL, 0};
 const uint64_t bench_meta[2] = {0x1122334455667788, 0x99aabbccddeeff00};
 
-static cpu_set_t allowed;
+static struct place *place;
 
 void bench_thread_begin(struct gbench_run *run)
 {
-	int nth = gbench_thread(run) % CPU_COUNT(&allowed);
-	cpu_set_t one;
-
 	/* Thread 0 is the main thread, and registered already. */
 	mslot_thread_register();
 	mslot_thread_online();
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &allowed) || nth--)
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
-		return;
-	}
+	place_thread(place, (unsigned)gbench_thread(run));
 }
 
 /* Under qsbr, a thread that waits for others must not hold up the grace period that they wait for. */
@@ -65,8 +54,11 @@ void bench_register(const char *room, const char *operation, const char *sharing
 
 static void help(void)
 {
-	printf("usage: metaslot-bench [Google Benchmark's flags]\n"
+	printf("usage: metaslot-bench [--place=compact|scatter|node|none|CPUS] [Google Benchmark's flags]\n"
 	       "\n"
+	       "  --place                           threads on neighbouring cpus (default), on distant ones, each on\n"
+	       "                                    another NUMA node, where the kernel puts them, or on a list: "
+	       "0-3,8\n"
 	       "  --benchmark_list_tests            every benchmark, by name\n"
 	       "  --benchmark_filter=REGEX          which to run\n"
 	       "  --benchmark_repetitions=N         how often\n"
@@ -82,6 +74,24 @@ static void help(void)
 		printf("  %s\n", (*impl)->name);
 }
 
+/* Takes what is ours off the command line; false if it cannot be done. */
+static bool take_place(int *argc, char **argv)
+{
+	const char *how = "compact", *why;
+	int left = 1;
+
+	for (int i = 1; i < *argc; i++)
+		if (!strncmp(argv[i], "--place=", 8))
+			how = argv[i] + 8;
+		else
+			argv[left++] = argv[i];
+	argv[ *argc = left] = NULL;
+	place = place_make(how, PLACE_LOCAL, 1, &why);
+	if (!place)
+		fprintf(stderr, "metaslot-bench: --place=%s: %s\n", how, why);
+	return place;
+}
+
 int main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
@@ -89,7 +99,7 @@ int main(int argc, char **argv)
 			help();
 			return 0;
 		}
-	if (sched_getaffinity(0, sizeof(allowed), &allowed) || mslot_thread_register())
+	if (!take_place(&argc, argv) || mslot_thread_register())
 		return 1;
 	bench_limits();
 	bench_frames();
@@ -103,5 +113,6 @@ int main(int argc, char **argv)
 	int status = gbench_main(argc, argv);
 	mslot_thread_online();
 	mslot_thread_unregister();
+	place_free(place);
 	return status;
 }

@@ -23,6 +23,7 @@ struct options {
 	struct replay_config config;
 	const char *json;
 	const char *mode;
+	const char *place;
 	char **traces;
 	int nr_traces;
 };
@@ -51,6 +52,8 @@ static void usage(FILE *to)
 		"  --reclaim R     immediate (default) or deferred: page-cache frames wait for a grace period, and "
 		"are\n"
 		"                  looked up by peek; baselines defer nothing\n"
+		"  --place P       where threads run: compact (default), scatter, node, none, or a list of cpus: "
+		"0-3,8\n"
 		"  --rounds N      replay each trace N times; 0 (default): once to warm up, then for about half a "
 		"second\n"
 		"  --json FILE     write the result there\n"
@@ -72,15 +75,20 @@ static bool parse_unsigned(const char *text, unsigned most, unsigned *out)
 /* 0, or the exit status plus one. */
 static int parse(int argc, char **argv, struct options *options)
 {
-	enum { IMPL = 1, THREADS, MODE, RECLAIM, ROUNDS, JSON, HELP };
+	enum { IMPL = 1, THREADS, MODE, RECLAIM, ROUNDS, PLACE, JSON, HELP };
 	static const struct option known[] = {
-		{"impl", required_argument, NULL, IMPL},     {"threads", required_argument, NULL, THREADS},
-		{"mode", required_argument, NULL, MODE},     {"reclaim", required_argument, NULL, RECLAIM},
-		{"rounds", required_argument, NULL, ROUNDS}, {"json", required_argument, NULL, JSON},
-		{"help", no_argument, NULL, HELP},	     {0},
+		{"impl", required_argument, NULL, IMPL},
+		{"threads", required_argument, NULL, THREADS},
+		{"mode", required_argument, NULL, MODE},
+		{"reclaim", required_argument, NULL, RECLAIM},
+		{"rounds", required_argument, NULL, ROUNDS},
+		{"json", required_argument, NULL, JSON},
+		{"place", required_argument, NULL, PLACE},
+		{"help", no_argument, NULL, HELP},
+		{0},
 	};
 	struct replay_config *config = &options->config;
-	const char *reclaim = "immediate";
+	const char *reclaim = "immediate", *why;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -121,6 +129,9 @@ static int parse(int argc, char **argv, struct options *options)
 				return 3;
 			}
 			break;
+		case PLACE:
+			options->place = optarg;
+			break;
 		case JSON:
 			options->json = optarg;
 			break;
@@ -142,6 +153,11 @@ static int parse(int argc, char **argv, struct options *options)
 	if (!options->nr_traces) {
 		fprintf(stderr, "metaslot-replay: no trace\n");
 		usage(stderr);
+		return 3;
+	}
+	config->place = place_make(options->place, PLACE_LOCAL, 1, &why);
+	if (!config->place) {
+		fprintf(stderr, "metaslot-replay: --place %s: %s\n", options->place, why);
 		return 3;
 	}
 	return 0;
@@ -256,7 +272,8 @@ static bool write_json(const struct options *options, const struct totals *total
 
 int main(int argc, char **argv)
 {
-	struct options options = {.config = {.impl = impl_find("mslot"), .min_seconds = 0.5}, .mode = "address"};
+	struct options options = {
+		.config = {.impl = impl_find("mslot"), .min_seconds = 0.5}, .mode = "address", .place = "compact"};
 	struct totals totals = {.is_clean = true};
 	struct samples *latencies, latency = {0};
 	bool ok = true;

@@ -94,14 +94,17 @@ static void wait_at_gate(struct run *run)
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
+	struct run *run = worker->run;
 
+	if (run->config->place)
+		place_thread(run->config->place, (unsigned)(worker - run->workers));
 	mslot_thread_register();
 	for (;;) {
-		wait_at_gate(worker->run);
-		if (worker->run->is_over)
+		wait_at_gate(run);
+		if (run->is_over)
 			break;
 		run_member(worker);
-		wait_at_gate(worker->run);
+		wait_at_gate(run);
 	}
 	mslot_thread_unregister();
 	return NULL;
@@ -263,24 +266,6 @@ static unsigned nr_cpus(void)
 	return sched_getaffinity(0, sizeof(allowed), &allowed) ? 1 : (unsigned)CPU_COUNT(&allowed);
 }
 
-static void pin(pthread_t thread, unsigned index)
-{
-	cpu_set_t allowed, one;
-	unsigned nth;
-
-	if (sched_getaffinity(0, sizeof(allowed), &allowed))
-		return;
-	nth = index % (unsigned)CPU_COUNT(&allowed);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &allowed) || nth--)
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		pthread_setaffinity_np(thread, sizeof(one), &one);
-		return;
-	}
-}
-
 bool replay_run(const struct replay_config *config, const struct trace *trace, struct replay_result *result)
 {
 	struct run run = {.config = config, .impl = config->impl, .trace = trace};
@@ -289,16 +274,14 @@ bool replay_run(const struct replay_config *config, const struct trace *trace, s
 	*result = (struct replay_result){0};
 	pthread_mutex_init(&run.error_lock, NULL);
 	pthread_barrier_init(&run.gate, NULL, config->nr_threads + 1);
-	impl_is_oversubscribed = config->nr_threads > nr_cpus();
+	impl_is_oversubscribed = config->nr_threads > (config->place ? place_nr_cpus(config->place) : nr_cpus());
 	if (run_setup(&run, result)) {
-		for (; started < config->nr_threads; started++) {
+		for (; started < config->nr_threads; started++)
 			if (pthread_create(&run.workers[started].thread, NULL, work, &run.workers[started])) {
 				/* The gate counts on all of them. */
 				fprintf(stderr, "metaslot-replay: a thread could not be started\n");
 				exit(1);
 			}
-			pin(run.workers[started].thread, started);
-		}
 		run_rounds(&run, result);
 		audit(&run, result);
 		run.is_over = true;

@@ -6,6 +6,7 @@
 #define BENCH_REPLAY_RUN_H
 
 #include "impl.h"
+#include "place.h"
 #include "replay_plan.h"
 #include "samples.h"
 
@@ -13,7 +14,8 @@ struct replay_config {
 	const struct impl *impl;
 	bool is_deferred; /* kind c is a deferred type, and G a peek */
 	unsigned nr_threads;
-	unsigned rounds; /* 0: one to warm up, then as many as fill `min_seconds` */
+	const struct place *place; /* of the threads, or NULL: wherever the kernel puts them */
+	unsigned rounds;	   /* 0: one to warm up, then as many as fill `min_seconds` */
 	double min_seconds;
 	void (*progress)(double share); /* called now and then, or NULL */
 };

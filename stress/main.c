@@ -21,6 +21,8 @@
 
 struct run stress_run;
 struct mslot_region *stress_region;
+struct mslot_node_range stress_nodes[STRESS_NODES_MOST];
+unsigned stress_nr_nodes;
 
 double stress_now(void)
 {
@@ -134,6 +136,9 @@ static void prepare(void)
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (config.memory == MAP_FAILED)
 		cannot_run("no memory");
+	stress_nr_nodes = place_ranges(stress_run.place, &config, stress_nodes, STRESS_NODES_MOST);
+	config.node_ranges = stress_nodes;
+	config.nr_node_ranges = stress_nr_nodes;
 	stress_region = mslot_region_create(&config, NULL);
 	stress_run.jobs = calloc(options->nr_threads, sizeof(*stress_run.jobs));
 	if (!stress_region || !stress_run.jobs || !oracle_init(config.nr_frames))
@@ -224,13 +229,19 @@ static int run(void)
 
 int main(int argc, char **argv)
 {
+	const struct options *options = &stress_run.options;
 	int status = options_read(&stress_run.options, argc, argv);
+	const char *why;
 
 	if (status >= 0)
 		return status;
 	if (faults_cannot())
 		cannot_run(faults_cannot());
-	printf("seed %" PRIu64 "\n", stress_run.options.seed);
+	printf("seed %" PRIu64 "\n", options->seed);
+	stress_run.place = place_make(options->place, options->memory, options->nr_threads, &why);
+	if (!stress_run.place)
+		cannot_run(why);
+	place_print(stress_run.place, options->nr_threads, stdout);
 	fflush(stdout);
 	return stress_has_fault(FAULT_KILL) ? kill_rounds(run) : run();
 }

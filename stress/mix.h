@@ -53,7 +53,11 @@ struct mix {
 
 extern const struct mix mix_claim, mix_refcount, mix_raw, mix_unique, mix_peek, mix_segment, mix_pagetable, mix_alloc,
 	mix_everything;
-extern struct mslot_region *stress_region;	/* of all workers, for on_drop */
+extern struct mslot_region *stress_region; /* of all workers, for on_drop */
+/* The region's, as long as it has several. */
+#define STRESS_NODES_MOST 64
+extern struct mslot_node_range stress_nodes[STRESS_NODES_MOST];
+extern unsigned stress_nr_nodes;
 extern const struct mslot_type stress_types[2]; /* immediate, deferred */
 
 /* A defect that the harness makes on purpose, to show that its oracle can fail. */

@@ -22,12 +22,18 @@ static int usage(FILE *to, int status)
 {
 	fputs("metaslot-stress [--threads N] [--seconds S] [--mix NAME] [--seed N] [--json FILE]\n"
 	      "                [--fault NAME]... [--stall S] [--audit S] [--summary FILE] [--sequence]\n"
+	      "                [--place compact|scatter|node|none|CPUS] [--memory local|remote|interleaved]\n"
 	      "exit status: 0 held, 1 broken, 2 usage, 77 cannot run here\n"
 	      "--fault     may be given several times\n"
 	      "--stall     how long the reader of the fault stall stays inside (2)\n"
 	      "--audit     pauses all threads and audits, each so many seconds (60 in runs of 120 or more)\n"
 	      "--summary   keeps the sums of a long run in FILE, and continues what FILE says was done\n"
 	      "--sequence  prints a digest of each thread's first operations; the seed determines it\n"
+	      "--place     threads on neighbouring cpus, on distant ones, each on another NUMA node, wherever the "
+	      "kernel\n"
+	      "            puts them, or on a list such as 0-3,8 (compact, or none if threads outnumber cpus)\n"
+	      "--memory    what a thread touches first lies on its node, on the farthest one, or on all in turn "
+	      "(local)\n"
 	      "mixes:\n",
 	      to);
 	for (size_t i = 0; i < NR_MIXES; i++)
@@ -102,6 +108,16 @@ static bool read_option(struct options *options, int option, const char *text)
 				return true;
 			}
 		return false;
+	case 'c':
+		options->place = text;
+		return place_is_known(text);
+	case 'n':
+		for (unsigned i = 0; i < PLACE_NR; i++)
+			if (!strcmp(text, place_memory_names[i])) {
+				options->memory = (enum place_memory)i;
+				return true;
+			}
+		return false;
 	case 'j':
 		options->json = fopen(text, "w");
 		return options->json != NULL;
@@ -112,19 +128,11 @@ static bool read_option(struct options *options, int option, const char *text)
 
 int options_read(struct options *options, int argc, char **argv)
 {
-	static const struct option known[] = {{"threads", 1, 0, 't'},
-					      {"seconds", 1, 0, 's'},
-					      {"mix", 1, 0, 'm'},
-					      {"seed", 1, 0, 'r'},
-					      {"json", 1, 0, 'j'},
-					      {"plant", 1, 0, 'p'},
-					      {"fault", 1, 0, 'f'},
-					      {"stall", 1, 0, 'l'},
-					      {"audit", 1, 0, 'a'},
-					      {"summary", 1, 0, 'y'},
-					      {"sequence", 0, 0, 'q'},
-					      {"help", 0, 0, 'h'},
-					      {0, 0, 0, 0}};
+	static const struct option known[] = {{"threads", 1, 0, 't'}, {"seconds", 1, 0, 's'},  {"mix", 1, 0, 'm'},
+					      {"seed", 1, 0, 'r'},    {"json", 1, 0, 'j'},     {"plant", 1, 0, 'p'},
+					      {"fault", 1, 0, 'f'},   {"stall", 1, 0, 'l'},    {"audit", 1, 0, 'a'},
+					      {"summary", 1, 0, 'y'}, {"sequence", 0, 0, 'q'}, {"place", 1, 0, 'c'},
+					      {"memory", 1, 0, 'n'},  {"help", 0, 0, 'h'},     {0, 0, 0, 0}};
 
 	*options = (struct options){
 		.mix = &mix_refcount, .nr_threads = 2, .seconds = 2, .stall_seconds = 2, .main_thread = pthread_self()};

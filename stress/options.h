@@ -6,6 +6,7 @@
 #define STRESS_OPTIONS_H
 
 #include "mix.h"
+#include "place.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -36,6 +37,8 @@ struct options {
 	double stall_seconds;
 	double audit_seconds; /* between audits on the way; 0: none */
 	const char *summary;  /* file to continue, or NULL */
+	const char *place;    /* as place.h says, or NULL for what is best */
+	enum place_memory memory;
 	FILE *json;
 	pthread_t main_thread;
 };

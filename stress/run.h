@@ -22,6 +22,7 @@ struct job {
 struct run {
 	struct options options;
 	struct job *jobs;
+	struct place *place;
 	uint64_t nr_frames, backlog_limit;
 	double started_at, ran_for;
 	_Atomic bool must_stop;

@@ -55,12 +55,26 @@ static void give_up(struct mslot_frame *frame)
 	mslot_frame_drop(frame);
 }
 
+static unsigned node_of(uint64_t paddr)
+{
+	unsigned at = stress_nr_nodes - 1;
+
+	while (paddr < stress_nodes[at].start)
+		at--;
+	return stress_nodes[at].node;
+}
+
 /* Allocates one, passes it on, and gives up what others have passed. */
 static void pass_one(struct worker *worker, const struct mslot_type *type, unsigned at, bool zeroed)
 {
 	enum mslot_err why = MSLOT_OK;
 	uint64_t value = stress_random(worker);
-	const struct mslot_alloc_options options = {.flags = zeroed ? MSLOT_ALLOC_ZEROED : 0};
+	struct mslot_alloc_options options = {.flags = zeroed ? MSLOT_ALLOC_ZEROED : 0};
+
+	if (stress_nr_nodes && value % 4 == 0) {
+		options.flags |= MSLOT_ALLOC_ON_NODE;
+		options.node = stress_nodes[value / 4 % stress_nr_nodes].node;
+	}
 	struct mslot_frame *frame =
 		mslot_alloc_frame(worker->region, type, &(struct cookie){value, ~value}, &options, &why);
 
@@ -70,6 +84,8 @@ static void pass_one(struct worker *worker, const struct mslot_type *type, unsig
 		return;
 	}
 	uint64_t paddr = mslot_frame_paddr(frame);
+	if (options.flags & MSLOT_ALLOC_ON_NODE && node_of(paddr) != options.node)
+		stress_broken("a frame is of another node", paddr);
 	stress_own(worker, paddr, NULL);
 	mark(frame, 0, paddr + 1);
 	give_up(passed_exchange(worker, at, mslot_frame_into_raw(frame) | PRESENT));

@@ -88,6 +88,7 @@ static void join_in(struct job *job)
 
 	own_job = job;
 	atomic_store(&job->id, gettid());
+	place_thread(stress_run.place, job->worker.thread);
 	malloc_faults_arm(true);
 	while ((err = mslot_thread_register()) == MSLOT_NO_MEMORY && stress_has_fault(FAULT_MALLOC))
 		;

@@ -32,7 +32,7 @@ def rooms(tree):
     return found
 
 
-DOORS = {r"urcu": r"src/reclaim/", r"hwloc": r"src/base/numa\.c$|tests/", r"benchmark/": r"bench/gbench\.cc$",
+DOORS = {r"urcu": r"src/reclaim/", r"hwloc": r"(?:src/base/numa|bench/place)\.c$|tests/", r"benchmark/": r"bench/gbench\.cc$",
          r"ck_\w+\.h": r"bench/", r"(?:jansson|zlib)": r"bench/|stress/|tests/"}
 
 
