@@ -23,7 +23,8 @@ struct options {
 	struct replay_config config;
 	const char *json;
 	const char *mode;
-	const char *place;
+	const char *how;
+	struct place *place;
 	char **traces;
 	int nr_traces;
 };
@@ -130,7 +131,7 @@ static int parse(int argc, char **argv, struct options *options)
 			}
 			break;
 		case PLACE:
-			options->place = optarg;
+			options->how = optarg;
 			break;
 		case JSON:
 			options->json = optarg;
@@ -155,9 +156,9 @@ static int parse(int argc, char **argv, struct options *options)
 		usage(stderr);
 		return 3;
 	}
-	config->place = place_make(options->place, PLACE_LOCAL, 1, &why);
-	if (!config->place) {
-		fprintf(stderr, "metaslot-replay: --place %s: %s\n", options->place, why);
+	config->place = options->place = place_make(options->how, PLACE_LOCAL, 1, &why);
+	if (!options->place) {
+		fprintf(stderr, "metaslot-replay: --place %s: %s\n", options->how, why);
 		return 3;
 	}
 	return 0;
@@ -273,7 +274,7 @@ static bool write_json(const struct options *options, const struct totals *total
 int main(int argc, char **argv)
 {
 	struct options options = {
-		.config = {.impl = impl_find("mslot"), .min_seconds = 0.5}, .mode = "address", .place = "compact"};
+		.config = {.impl = impl_find("mslot"), .min_seconds = 0.5}, .mode = "address", .how = "compact"};
 	struct totals totals = {.is_clean = true};
 	struct samples *latencies, latency = {0};
 	bool ok = true;
@@ -295,6 +296,7 @@ int main(int argc, char **argv)
 		samples_free(&latencies[i]);
 	samples_free(&latency);
 	free(latencies);
+	place_free(options.place);
 	mslot_thread_unregister();
 	return ok ? 0 : 1;
 }
