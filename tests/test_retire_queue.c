@@ -94,12 +94,28 @@ static void leaves_alone_what_was_popped(void **state)
 	assert_ptr_equal(slots[1].link, &elsewhere);
 }
 
+/* A cookie that is used on may come back to a queue that was taken over meanwhile. */
+static void a_batch_that_was_taken_has_no_cookie(void **state)
+{
+	struct retire_queue queue = {0};
+	struct retire_batch *remembered = retire_queue_rotate(&queue, 3, 1);
+
+	(void)state;
+	assert_int_equal(remembered->cookie, 3);
+	put(&queue, 3, 1, &slots[0]);
+	assert_holds(retire_queue_take_all(&queue), 1);
+	assert_int_not_equal(remembered->cookie, 3);
+	put(&queue, 3, 1, &slots[0]);
+	assert_holds(retire_queue_take_all(&queue), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pops_what_has_elapsed_only),
 		cmocka_unit_test(gives_all_as_one_chain),
 		cmocka_unit_test(leaves_alone_what_was_popped),
+		cmocka_unit_test(a_batch_that_was_taken_has_no_cookie),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

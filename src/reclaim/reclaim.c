@@ -115,15 +115,13 @@ NOINLINE uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue
 }
 
 /* Once a grace period, or where the grace-period thread has taken a queue over. */
-static NOINLINE void rotate(struct reclaim_thread *self, unsigned active, uint64_t cookie)
+static NOINLINE void rotate(struct reclaim_thread *self, struct retire_queue *queue, uint64_t cookie)
 {
 	/* [acquire:grace] readers of the batches that this elapses are gone. */
 	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire);
 
-	self->newest.batch = retire_queue_rotate(&self->queue[active], cookie, completed);
-	self->newest.queue = &self->queue[active];
-	self->newest.active = active;
-	self->newest.cookie = cookie;
+	self->newest.batch = retire_queue_rotate(queue, cookie, completed);
+	self->newest.queue = queue;
 }
 
 void reclaim_drain_own(void)
@@ -155,12 +153,11 @@ static void retire(struct slot *slot, struct mslot_region *region)
 	}
 	grace_read_lock();
 	/* [acquire:handover] a queue that was emptied by the grace-period thread is empty. */
-	unsigned active = atomic_load_explicit(&self->active, memory_order_acquire);
+	struct retire_queue *queue = &self->queue[atomic_load_explicit(&self->active, memory_order_acquire)];
 	/* [relaxed] the reader section orders it, see above. */
 	uint64_t cookie = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 2;
-	if (UNLIKELY(cookie != self->newest.cookie || active != self->newest.active))
-		rotate(self, active, cookie);
-	struct retire_queue *queue = self->newest.queue;
+	if (UNLIKELY(queue != self->newest.queue || cookie != self->newest.batch->cookie))
+		rotate(self, queue, cookie);
 	struct retire_batch *batch = self->newest.batch;
 	bool was_empty = retire_queue_size(queue) == 0;
 

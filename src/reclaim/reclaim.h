@@ -21,13 +21,11 @@ struct reclaim_thread {
 	_Atomic unsigned active; /* index of the queue to use; written by the grace-period thread */
 	bool recycling;		 /* in an on_drop of the deferred path: do not nest */
 	unsigned nr_since_drain; /* retires */
-	/* Where the last retire went, for as long as queue and cookie are the same: a queue that was taken over and has
-	 * come back meets a later cookie. */
+	/* Where the last retire went, for as long as the queue is the same, and the batch has the cookie: a queue that
+	 * was taken over and has come back has none, though the cookie to be used may be the same still. */
 	struct {
-		uint64_t cookie;
 		struct retire_batch *batch;
 		struct retire_queue *queue;
-		unsigned active;
 	} newest;
 	struct mslot_region *counted; /* the region that `uncounted` belongs to */
 	int64_t uncounted;	      /* retired minus recycled, not yet in region->backlog */

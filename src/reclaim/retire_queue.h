@@ -97,7 +97,7 @@ static inline struct slot *retire_queue_pop(struct retire_queue *queue)
 	return slot;
 }
 
-/* Takes all out, elapsed or not, as one chain. */
+/* Takes all out, elapsed or not, as one chain. No batch has a cookie then. */
 static inline struct retire_batch retire_queue_take_all(struct retire_queue *queue)
 {
 	struct retire_batch all = queue->elapsed;
@@ -106,6 +106,9 @@ static inline struct retire_batch retire_queue_take_all(struct retire_queue *que
 		retire_batch_append(&all, &queue->waiting[(queue->first + i) % RETIRE_BATCHES]);
 	if (all.head)
 		all.tail->link = NULL;
+	/* Whoever remembers a batch finds that it is gone. */
+	for (unsigned i = 0; i < RETIRE_BATCHES; i++)
+		queue->waiting[i].cookie = 0;
 	queue->nr_waiting = queue->first = 0;
 	queue->elapsed = (struct retire_batch){0};
 	retire_queue_resize(queue, -(int64_t)retire_queue_size(queue));
