@@ -89,16 +89,20 @@ RECLAIM = [
     ("a batch is lost at thread exit", "reclaim/thread.c", "\tadopt_queue(&self->queue[1]);\n", ""),
     ("a batch that is appended keeps its old end", "reclaim/retire_queue.h", "\tto->tail = from->tail;\n",
      "\tif (!to->tail)\n\t\tto->tail = from->tail;\n"),
+    ("a batch that is taken over keeps its cookie", "reclaim/retire_queue.h",
+     "\t\tqueue->waiting[i].cookie = 0;\n", "\t\t;\n"),
     ("a thread that ends stays in the registry", "reclaim/grace_thread.c", "\t*at = thread->next;\n", ""),
     ("on_drop runs after the frame is free", "reclaim/reclaim.c",
      "\tif (type->on_drop)\n\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));\n"
-     "\tif (slot_recycle(slot, slot_peek_state(slot)))\n\t\tgive_back(slot);",
-     "\tif (slot_recycle(slot, slot_peek_state(slot)))\n\t\tgive_back(slot);\n"
+     "\tunsigned attention = give_back_begin(slot);\n"
+     "\tif (slot_recycle(slot, slot_peek_state(slot)))\n\t\tgive_back(slot, attention);",
+     "\tunsigned attention = give_back_begin(slot);\n"
+     "\tif (slot_recycle(slot, slot_peek_state(slot)))\n\t\tgive_back(slot, attention);\n"
      "\tif (type->on_drop)\n\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));"),
     ("on_drop recurses", "reclaim/reclaim.c", "\tif (immediate.running)\n\t\treturn;\n", ""),
     ("a queue is collected before a grace period", "reclaim/grace_thread.c",
-     "\t\tif (thread->flipped)\n\t\t\torphan_queue(&thread->queue[1 - active]);",
-     "\t\tif (size)\n\t\t\torphan_queue(&thread->queue[active]);"),
+     "\t\tif (thread->flipped) {\n\t\t\tstruct retire_queue *queue = &thread->queue[1 - active];",
+     "\t\tif (size) {\n\t\t\tstruct retire_queue *queue = &thread->queue[active];"),
     ("a barrier is answered a cycle early", "reclaim/grace_thread.c",
      "\t\t\t\tleft |= cycle(self, true);\n", ""),
     ("the backlog has no limit", "reclaim/reclaim.h",
@@ -121,6 +125,26 @@ RANGES = [
      "segment->end = segment->start + at + (UINT64_C(1) << segment->region->frame_shift);"),
 ]
 
+# Ranges of frames that lie on one NUMA node.
+NODES = [
+    ("frames of one node are taken from anywhere", "table/nodes.c",
+     "if (walk->node == NODE_ANY || walk->node == range->node)", "if (true)"),
+    ("\"none\" of one node is asked of all slots", "alloc/find.c",
+     "if (request->node == NODE_ANY || request->node == region->ranges[i].node)", "if (true)"),
+    ("the farthest node is the first to fall back on", "base/numa.c",
+     "return latency(from, a) < latency(from, b);", "return latency(from, a) > latency(from, b);"),
+    ("all fall back on the lowest node", "base/numa.c",
+     "return around_a < around_b;", "return a < b;"),
+    ("a node without memory may have frames", "base/numa.c",
+     "return has_memory(node) ? node : NUMA_NONE;", "return node;"),
+    ("what was freed far away is handed out near", "alloc/cache.c",
+     "region->nr_ranges > 1 && node == NODE_ANY ? nearest_node(region) : node", "NODE_ANY"),
+    ("runs are aligned within their range", "alloc/free_index.c",
+     "return ((row + origin + step - 1) & ~(step - 1)) - origin;", "return (row + step - 1) & ~(step - 1);"),
+    ("all slots are bound where the first ones are", "table/nodes.c",
+     "numa_bind(region->slots + range->first,", "numa_bind(region->slots,"),
+]
+
 # Those that no check can see, and why.
 EXPLAINED = {
     "a retired slot waits for the grace period that runs":
@@ -131,4 +155,4 @@ EXPLAINED = {
         "their cookie; it is one too careful",
 }
 
-MUTANTS = ORDERS + MOVES + RECLAIM + RANGES
+MUTANTS = ORDERS + MOVES + RECLAIM + RANGES + NODES

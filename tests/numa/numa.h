@@ -31,7 +31,9 @@ struct machine {
 
 static const struct machine machines[] = {
 	{"2", "numa:2 pu:2", 4, "0011", "", {"01", "10"}},
-	/* In pairs: who shares more of the machine is nearer. Then around, so that not all fall back on node 0. */
+	/* All equally far: around, so that not all fall back on node 0. */
+	{"3", "numa:3 pu:1", 3, "012", "", {"012", "120", "201"}},
+	/* In pairs: who shares more of the machine is nearer. */
 	{"4", "package:2 numa:2 pu:1", 4, "0123", "", {"0123", "1023", "2301", "3201"}},
 	{"8",
 	 "package:2 group:2 numa:2 pu:2",
