@@ -143,13 +143,12 @@ static bool row_is_on(const struct free_row *row, const struct mslot_region *reg
 
 bool cache_serves(const struct mslot_region *region, unsigned node)
 {
-	if (region->nr_ranges == 1 || node == NODE_ANY)
+	if (region->nr_ranges == 1 || node == NODE_ANY || row_is_on(&free_cache.own, region, node))
 		return true;
 	if (node != nearest_node(region))
 		return false;
 	/* Left over from when the nearest had none. */
-	if (!row_is_on(&free_cache.own, region, node))
-		row_flush(&free_cache.own, region);
+	row_flush(&free_cache.own, region);
 	return true;
 }
 
