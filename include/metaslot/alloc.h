@@ -26,7 +26,8 @@ enum {
 	MSLOT_ALLOC_MAY_WAIT = 1u << 1,
 	/**
 	 * Only frames of `node`, by the region's node ranges; INVALID where none is of it. Without this flag, frames of
-	 * the caller's node come first, then those of the others by their distance from it.
+	 * the caller's node come first, then those of the others by their distance from it. That one node of several
+	 * has none left is found by a look at all its slots, at each call.
 	 */
 	MSLOT_ALLOC_ON_NODE = 1u << 2,
 };
