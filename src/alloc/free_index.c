@@ -143,7 +143,7 @@ uint64_t free_index_bytes(uint64_t first, uint64_t end)
 	return layout(&index, NULL, end - origin_of(first));
 }
 
-/* The index's own count of a row, and of the index's rows the region's count. */
+/* What is the region's row to the index. */
 static inline uint64_t own_row(const struct free_index *index, uint64_t row)
 {
 	return row - index->origin / 64;
