@@ -59,6 +59,8 @@ static inline enum mslot_err ref_refusal(const struct ref_slot *s)
 		return MSLOT_IN_USE;
 	case MSLOT_STATUS_UNIQUE:
 		return MSLOT_UNIQUE;
+	case MSLOT_STATUS_HOLE:
+		return MSLOT_OUT_OF_BOUND;
 	case MSLOT_STATUS_BUSY:
 	case MSLOT_STATUS_RETIRED:
 	case MSLOT_STATUS_BROKEN:

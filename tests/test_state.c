@@ -37,7 +37,7 @@ static const enum mslot_err answers[NR_ALL_STATES][NR_MOVES] = {
 			       MSLOT_OK, MSLOT_OK},
 	[STATE_RETIRED] = {MSLOT_BUSY, MSLOT_BUSY, NF, NF, MSLOT_BUSY, MSLOT_BUSY, NF, NF},
 	[6] = {MSLOT_BUSY, MSLOT_BUSY, NF, NF, MSLOT_BUSY, MSLOT_BUSY, NF, NF},
-	[7] = {MSLOT_BUSY, MSLOT_BUSY, NF, NF, MSLOT_BUSY, MSLOT_BUSY, NF, NF},
+	[STATE_HOLE] = {MSLOT_OUT_OF_BOUND, MSLOT_OUT_OF_BOUND, NF, NF, MSLOT_OUT_OF_BOUND, MSLOT_OUT_OF_BOUND, NF, NF},
 };
 
 static enum mslot_err spec_shared(struct plain w, enum move move, struct plain *next)

@@ -21,6 +21,7 @@ enum mslot_status {
 	MSLOT_STATUS_SHARED,
 	MSLOT_STATUS_UNIQUE,
 	MSLOT_STATUS_RETIRED, /**< last reference gone, not yet recycled */
+	MSLOT_STATUS_HOLE,    /**< marked by mslot_region_mark_hole() */
 	MSLOT_STATUS_BROKEN,  /**< no state the table knows, or counts past their limits (vostd: OVERFLOW) */
 	MSLOT_NR_STATUSES
 };

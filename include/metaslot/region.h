@@ -114,7 +114,22 @@ MSLOT_API MSLOT_MUST_USE struct mslot_region *mslot_region_create(const struct m
  */
 MSLOT_API enum mslot_err mslot_region_destroy(struct mslot_region *region);
 
-/** Gives the number of frames. Progress: wait-free. */
+/**
+ * Marks a range that is no memory (reserved, a device's, missing): a hole, until the region ends. Its frames are never
+ * allocated; claim, get and peek answer OUT_OF_BOUND, mslot_view() answers MSLOT_STATUS_HOLE.
+ *
+ * @start, @end  byte addresses of the first frame and one past the last
+ *
+ * Order:    none.
+ * Progress: lock-free, O(frames of the range). Frames that lie in whole, aligned groups of 512 which were never claimed
+ *           cost a word a group, and no slot of theirs is put into memory.
+ * Context:  a registered thread; at any time. While it runs, claims of these frames may answer BUSY.
+ * Errors:   all or nothing: IN_USE, BUSY, UNIQUE, as mslot_frame_claim(): a frame is not unused; OUT_OF_BOUND: the
+ * range leaves the region, or meets a hole; NOT_ALIGNED; INVALID: no region, or an empty or backward range.
+ */
+MSLOT_API enum mslot_err mslot_region_mark_hole(struct mslot_region *region, uint64_t start, uint64_t end);
+
+/** Gives the number of frames, holes included. Progress: wait-free. */
 MSLOT_API uint64_t mslot_region_nr_frames(const struct mslot_region *region);
 /** Gives the byte address of the first frame. Progress: wait-free. */
 MSLOT_API uint64_t mslot_region_base(const struct mslot_region *region);

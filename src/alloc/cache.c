@@ -177,11 +177,12 @@ bool cache_refill(struct mslot_region *region, unsigned node)
 	/* What was freed on another node goes back there, to those who are near. */
 	if (row_is_on(freed, region, NODE_ANY))
 		row_flush(freed, region);
-	mask = take_row(region, node, &row);
-	if (!mask)
-		return false;
-	if (!region_is_touched(region, row << ROW_SHIFT))
-		region_touch(region, row << ROW_SHIFT);
+	do {
+		mask = take_row(region, node, &row);
+		if (!mask)
+			return false;
+		/* Hints of frames in a hole are dropped. */
+	} while (!region_is_touched(region, row << ROW_SHIFT) && region_touch(region, row << ROW_SHIFT));
 	if (!cache_is_usable()) {
 		/* It keeps one frame, for as long as its call lasts. */
 		uint64_t rest = mask & (mask - 1);

@@ -17,8 +17,8 @@ static bool try_claim(struct mslot_region *region, struct slot *slot)
 {
 	uint64_t index = (uint64_t)(slot - region->slots);
 
-	if (!region_is_touched(region, index))
-		region_touch(region, index);
+	if (!region_is_touched(region, index) && region_touch(region, index))
+		return false;
 	uint64_t scarce = scarce_look(region);
 	if (!slot_try_claim(slot, slot_peek_state(slot)))
 		return false;
@@ -114,7 +114,7 @@ static struct slot *find_by_hints(const struct request *request)
 struct pass {
 	uint64_t generations; /* the sum: grows with each frame that becomes unused */
 	uint64_t found;	      /* where a fitting run is, or was */
-	uint64_t nr_moving;   /* neither unused nor shared: they may become unused unseen */
+	uint64_t nr_moving;   /* neither unused nor shared nor holes: they may become unused unseen */
 	bool has_found;
 	bool has_retired;
 };
@@ -128,8 +128,7 @@ static void pass_over_range(const struct request *request, const struct node_ran
 	uint64_t unused = 0;
 
 	for (uint64_t at = range->first; at < range->end; at++) {
-		/* What was never claimed is unused, and not in memory. */
-		uint64_t word = region_is_touched(region, at) ? slot_peek_state(&region->slots[at]) : 0;
+		uint64_t word = region_word(region, at);
 
 		if (settles && state_of(word) == STATE_SHARED)
 			word = slot_settle(&region->slots[at]);
@@ -140,7 +139,7 @@ static void pass_over_range(const struct request *request, const struct node_ran
 			/* A run begins at a multiple of its alignment, or not yet. */
 			*run += *run || at % request->align_frames == 0;
 		} else {
-			pass->nr_moving += state_of(word) != STATE_SHARED;
+			pass->nr_moving += state_of(word) != STATE_SHARED && state_of(word) != STATE_HOLE;
 			*run = 0;
 		}
 		if (*run == request->nr_frames && !pass->has_found) {

@@ -13,7 +13,8 @@
 
 const char *mslot_status_name(enum mslot_status status)
 {
-	static const char *const names[MSLOT_NR_STATUSES] = {"unused", "busy", "shared", "unique", "retired", "broken"};
+	static const char *const names[MSLOT_NR_STATUSES] = {"unused",	"busy", "shared", "unique",
+							     "retired", "hole", "broken"};
 
 	return (unsigned)status < MSLOT_NR_STATUSES ? names[status] : "?";
 }
@@ -23,7 +24,7 @@ static const char *word_defect(uint64_t word, const struct mslot_type *type)
 {
 	enum state state = state_of(word);
 
-	if ((unsigned)state >= NR_STATES)
+	if (state == STATE_TAIL)
 		return "unknown state";
 	if ((state == STATE_SHARED || state_is_unique(word) || state == STATE_RETIRED) && !type)
 		return "in use without a type";
@@ -56,6 +57,9 @@ static enum mslot_status status_of(uint64_t word, const struct mslot_type *type)
 		return MSLOT_STATUS_UNIQUE;
 	case STATE_RETIRED:
 		return MSLOT_STATUS_RETIRED;
+	case STATE_HOLE:
+		return MSLOT_STATUS_HOLE;
+	case STATE_TAIL:
 	case NR_STATES:
 		break;
 	}
@@ -64,7 +68,7 @@ static enum mslot_status status_of(uint64_t word, const struct mslot_type *type)
 
 static struct mslot_view view_of(const struct mslot_region *region, const struct slot *slot)
 {
-	uint64_t word = slot_peek_state(slot);
+	uint64_t word = region_word(region, (uint64_t)(slot - region->slots));
 	const struct mslot_type *type = slot_type(slot);
 	struct mslot_view view = {
 		.paddr = slot_paddr(region, slot),
@@ -152,7 +156,8 @@ enum mslot_err mslot_audit(const struct mslot_region *region, struct mslot_audit
 	memset(out, 0, sizeof(*out));
 	out->nr_frames = region->nr_frames;
 	region_walk(region, audit_slot, &walk);
-	/* What was never claimed is unused. */
+	/* What was never claimed is unused, or lies in a hole. */
+	out->by_status[MSLOT_STATUS_HOLE] += region_in_holes(region);
 	uint64_t walked = 0;
 	for (unsigned i = 0; i < MSLOT_NR_STATUSES; i++)
 		walked += out->by_status[i];
@@ -164,6 +169,8 @@ bool mslot_is_clean(const struct mslot_region *region)
 {
 	struct mslot_audit audit;
 
-	return mslot_audit(region, &audit) == MSLOT_OK &&
-	       audit.by_status[MSLOT_STATUS_UNUSED] + audit.by_status[MSLOT_STATUS_RETIRED] == audit.nr_frames;
+	return mslot_audit(region, &audit) == MSLOT_OK && audit.by_status[MSLOT_STATUS_UNUSED] +
+									  audit.by_status[MSLOT_STATUS_RETIRED] +
+									  audit.by_status[MSLOT_STATUS_HOLE] ==
+								  audit.nr_frames;
 }

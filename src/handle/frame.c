@@ -18,8 +18,9 @@ enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, co
 	region_know_type(region, type);
 	if (!type_is_immediate(type) && UNLIKELY(!reclaim_has_room(region)) && (err = reclaim_make_room(region)))
 		return err;
-	if (!region_is_touched(region, (uint64_t)(slot - region->slots)))
-		region_touch(region, (uint64_t)(slot - region->slots));
+	if (!region_is_touched(region, (uint64_t)(slot - region->slots)) &&
+	    (err = region_touch(region, (uint64_t)(slot - region->slots))))
+		return err;
 	uint64_t scarce = scarce_look(region);
 	err = slot_claim(slot, claimed);
 	if (!err)
@@ -83,6 +84,8 @@ static NOINLINE struct mslot_frame *get_refused(struct mslot_region *region, uin
 	slot = region_slot(region, paddr, &err);
 	if (slot)
 		err = state_get(seen);
+	if (err == MSLOT_UNUSED && region_is_hole(region, region_index(region, paddr)))
+		err = MSLOT_OUT_OF_BOUND;
 	if (slot && !err)
 		return slot_frame(slot);
 	if (slot && err == MSLOT_OVERFLOW) {

@@ -237,6 +237,8 @@ static NOINLINE const void *peek_slow(const struct mslot_region *region, uint64_
 	slot = region_slot(region, paddr, &err);
 	if (slot)
 		err = !type || type_is_immediate(type) ? MSLOT_INVALID : slot_peek(slot, type);
+	if (err == MSLOT_UNUSED && region_is_hole(region, region_index(region, paddr)))
+		err = MSLOT_OUT_OF_BOUND;
 	if (!err)
 		return slot->meta;
 	why_set(why, err);

@@ -79,7 +79,7 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 	static _Atomic uint64_t last_id;
 	/* header, touched grains, node ranges, hints, slots: one mapping */
 	uint64_t nr_grains = ((config->nr_frames - 1) >> GRAIN_SHIFT) + 1;
-	uint64_t nodes = round_up(sizeof(struct mslot_region) + nr_grains, MSLOT_SLOT_BYTES);
+	uint64_t nodes = round_up(sizeof(struct mslot_region) + nr_grains * sizeof(uint32_t), MSLOT_SLOT_BYTES);
 	uint64_t hints = round_up(nodes + nodes_bytes(config), HEADER_ALIGN);
 	uint64_t header = round_up(hints + nodes_hint_bytes(config), HEADER_ALIGN);
 	uint64_t bytes = round_up(header + config->nr_frames * MSLOT_SLOT_BYTES, HEADER_ALIGN);
@@ -120,7 +120,7 @@ static bool count_held(struct slot *slot, void *ctx)
 	enum state state = state_of(slot_peek_state(slot));
 
 	*retired |= state == STATE_RETIRED;
-	return state == STATE_UNUSED || state == STATE_RETIRED;
+	return state == STATE_UNUSED || state == STATE_RETIRED || state == STATE_HOLE;
 }
 
 enum mslot_err region_close(struct mslot_region *region)
@@ -148,9 +148,8 @@ void region_unmap(struct mslot_region *region)
  * page of zeros, a second one for a page of its own, and a flush of the other processors' address translations in
  * between.
  */
-void region_touch(struct mslot_region *region, uint64_t index)
+static void populate(const struct mslot_region *region, uint64_t grain)
 {
-	uint64_t grain = index >> GRAIN_SHIFT;
 #ifdef MADV_POPULATE_WRITE
 	char *start = (char *)(region->slots + (grain << GRAIN_SHIFT));
 	size_t bytes = sizeof(struct slot) << GRAIN_SHIFT,
@@ -158,9 +157,36 @@ void region_touch(struct mslot_region *region, uint64_t index)
 
 	/* Where the kernel cannot, the faults do. */
 	(void)madvise(start, left < bytes ? left : bytes, MADV_POPULATE_WRITE);
+#else
+	(void)region, (void)grain;
 #endif
-	/* [relaxed] only ever set, and relied on only where nothing runs that could set it. */
-	atomic_store_explicit(region_touched(region) + grain, true, memory_order_relaxed);
+}
+
+enum mslot_err region_touch(struct mslot_region *region, uint64_t index)
+{
+	/* [relaxed] the swap below decides; but a hole is not put into memory. */
+	uint32_t was = atomic_load_explicit(region_grain(region, index), memory_order_relaxed);
+
+	if (was == GRAIN_UNTOUCHED) {
+		populate(region, index >> GRAIN_SHIFT);
+		/* [relaxed] relied on only where nothing runs that could set it. */
+		if (atomic_compare_exchange_strong_explicit(region_grain(region, index), &was, GRAIN_TOUCHED,
+							    /* [relaxed] another was here. */
+							    memory_order_relaxed, memory_order_relaxed))
+			return MSLOT_OK;
+	}
+	return was == GRAIN_TOUCHED ? MSLOT_OK : was == GRAIN_HOLE ? MSLOT_OUT_OF_BOUND : MSLOT_BUSY;
+}
+
+uint64_t region_in_holes(const struct mslot_region *region)
+{
+	const uint64_t frames = UINT64_C(1) << GRAIN_SHIFT;
+	uint64_t nr = 0;
+
+	for (uint64_t at = 0; at < region->nr_frames; at += frames)
+		if (region_is_hole(region, at))
+			nr += region->nr_frames - at < frames ? region->nr_frames - at : frames;
+	return nr;
 }
 
 bool region_walk(const struct mslot_region *region, bool (*fn)(struct slot *slot, void *ctx), void *ctx)
@@ -312,7 +338,8 @@ static const char *fault_name(enum mslot_fault_kind kind)
 
 void slot_fault(enum mslot_fault_kind kind, const char *call, const struct slot *slot, uint64_t seen)
 {
-	static const char *const names[NR_STATES] = {"unused", "busy", "shared", "unique", "unique", "retired"};
+	static const char *const names[NR_STATES] = {"unused", "busy",	  "shared", "unique",
+						     "unique", "retired", "broken", "hole"};
 	bool shared = slot && state_of(seen) == STATE_SHARED, unique = slot && state_is_unique(seen);
 	struct mslot_region *region = slot ? slot_region(slot) : NULL;
 
@@ -321,7 +348,7 @@ void slot_fault(enum mslot_fault_kind kind, const char *call, const struct slot 
 		.what = fault_name(kind),
 		.call = call,
 		.paddr = region ? slot_paddr(region, slot) : MSLOT_PADDR_NONE,
-		.status = slot && state_of(seen) < NR_STATES ? names[state_of(seen)] : "broken",
+		.status = slot ? names[state_of(seen)] : "broken",
 		.ref_count = shared   ? (uint32_t)(state_live(seen) + state_raw(seen))
 			     : unique ? 1
 				      : 0,

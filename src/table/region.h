@@ -156,20 +156,47 @@ struct node_range *region_next_range(const struct mslot_region *region, struct r
 enum mslot_err region_range(const struct mslot_region *region, uint64_t start, uint64_t end, struct slot **first,
 			    uint64_t *nr_slots);
 
-/* By grain, behind the region: its slots are in memory, and may have been claimed. */
-static inline _Atomic bool *region_touched(const struct mslot_region *region)
+/* What a region knows of a grain, in a byte behind itself. The last two are for good. */
+enum grain {
+	GRAIN_UNTOUCHED, /* never claimed, and not in memory */
+	GRAIN_MARKED,	 /* about to be a hole, or untouched again */
+	GRAIN_HOLE,	 /* likewise, and no frames */
+	GRAIN_TOUCHED,	 /* in memory, and may have been claimed */
+};
+
+static inline _Atomic uint32_t *region_grain(const struct mslot_region *region, uint64_t index)
 {
-	return (_Atomic bool *)(region + 1);
+	return (_Atomic uint32_t *)(region + 1) + (index >> GRAIN_SHIFT);
 }
 
 static inline bool region_is_touched(const struct mslot_region *region, uint64_t index)
 {
 	/* [relaxed] set once, by whoever claims there first. */
-	return LIKELY(atomic_load_explicit(region_touched(region) + (index >> GRAIN_SHIFT), memory_order_relaxed));
+	return LIKELY(atomic_load_explicit(region_grain(region, index), memory_order_relaxed) == GRAIN_TOUCHED);
 }
 
-/* To be called before a slot is claimed, and best before it is read, where the above says no. */
-COLD void region_touch(struct mslot_region *region, uint64_t index);
+/* The grain is a hole: its slots are not in memory and say nothing of it. Others are holes one by one. */
+static inline bool region_is_hole(const struct mslot_region *region, uint64_t index)
+{
+	/* [relaxed] a hole is one for good. */
+	return atomic_load_explicit(region_grain(region, index), memory_order_relaxed) == GRAIN_HOLE;
+}
+
+/* The word of a slot, which may lie where no memory is. */
+static inline uint64_t region_word(const struct mslot_region *region, uint64_t index)
+{
+	if (region_is_touched(region, index))
+		return slot_peek_state(&region->slots[index]);
+	return region_is_hole(region, index) ? STATE_HOLE : 0;
+}
+
+/*
+ * To be called before a slot is claimed, and best before it is read, where region_is_touched() says no. OUT_OF_BOUND in
+ * a hole, BUSY where one is being marked.
+ */
+COLD enum mslot_err region_touch(struct mslot_region *region, uint64_t index);
+/* Frames of grains that are holes. */
+uint64_t region_in_holes(const struct mslot_region *region);
 
 /* Calls fn for each slot that may ever have been claimed, ascending, until it returns false. */
 bool region_walk(const struct mslot_region *region, bool (*fn)(struct slot *slot, void *ctx), void *ctx);

@@ -85,6 +85,13 @@ enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed)
 	}
 }
 
+/* The claimed frame is none. */
+void slot_make_hole(struct slot *slot, uint64_t claimed)
+{
+	/* [relaxed] nothing is read by it. */
+	atomic_store_explicit(&slot->state, state_make_hole(claimed), memory_order_relaxed);
+}
+
 void slot_unclaim(struct slot *slot)
 {
 	uint64_t next = state_recycle(slot_peek_state(slot));

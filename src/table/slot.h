@@ -56,6 +56,7 @@ bool slot_is_plain(const struct slot *slot);
 
 bool slot_try_claim(struct slot *slot, uint64_t word);
 enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed);
+void slot_make_hole(struct slot *slot, uint64_t claimed);
 void slot_unclaim(struct slot *slot);
 void slot_set_type(struct slot *slot, uintptr_t type_word);
 void slot_publish(struct slot *slot, uint64_t claimed);

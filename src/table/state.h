@@ -36,8 +36,9 @@ enum state {
 	STATE_UNIQUE = 3,      /* one owner; nobody could peek in this incarnation, or all who did are gone */
 	STATE_UNIQUE_SEEN = 4, /* one owner; it was shared before, readers may still look */
 	STATE_RETIRED = 5,     /* last reference gone, not yet recycled */
-	/* 6: a tail that names its head; 7: a hole. Both are broken today. */
-	NR_STATES = 6,
+	STATE_TAIL = 6,	       /* that names its head: broken today */
+	STATE_HOLE = 7,	       /* no frame; for good */
+	NR_STATES
 };
 
 #define STATE_BITS 3
@@ -165,8 +166,11 @@ static inline enum mslot_err state_get(uint64_t word)
 	case STATE_UNIQUE:
 	case STATE_UNIQUE_SEEN:
 		return MSLOT_UNIQUE;
+	case STATE_HOLE:
+		return MSLOT_OUT_OF_BOUND;
 	case STATE_BUSY:
 	case STATE_RETIRED:
+	case STATE_TAIL:
 	case NR_STATES:
 	default:
 		return MSLOT_BUSY;
@@ -265,6 +269,11 @@ static inline enum mslot_fault_kind state_forget_fault(uint64_t old)
 }
 
 /* Moves by store, out of a state that nobody else leaves: what failed gets left is discarded. */
+
+static inline uint64_t state_make_hole(uint64_t word)
+{
+	return state_word(STATE_HOLE, word, 0, 0);
+}
 
 static inline uint64_t state_publish(uint64_t word)
 {

@@ -42,6 +42,7 @@ static void regions(void)
 	EXPECT(mslot_range_in_region(region, 0, 64 * FRAME));
 	EXPECT(mslot_range_not_in_region(region, 64 * FRAME, 65 * FRAME));
 	EXPECT(mslot_range_not_mapped(region, 0, 64 * FRAME));
+	EXPECT(!mslot_region_mark_hole(region, 63 * FRAME, 64 * FRAME));
 	EXPECT(!strcmp(mslot_err_name(MSLOT_NOT_FORGOTTEN), "NOT_FORGOTTEN"));
 }
 
@@ -151,7 +152,7 @@ static void audits(void)
 	EXPECT(mslot_synchronize() == MSLOT_OK && mslot_barrier(region) == MSLOT_OK);
 	EXPECT(mslot_view(region, FRAME, &view) == MSLOT_OK && view.status == MSLOT_STATUS_UNUSED);
 	EXPECT(!strcmp(mslot_status_name(view.status), "unused"));
-	EXPECT(mslot_audit(region, &audit) == MSLOT_OK && audit.by_status[MSLOT_STATUS_UNUSED] == 64);
+	EXPECT(mslot_audit(region, &audit) == MSLOT_OK && audit.by_status[MSLOT_STATUS_UNUSED] == 63);
 	EXPECT(mslot_is_clean(region));
 }
 

@@ -11,13 +11,13 @@ static struct slot slots[MODEL_FRAMES];
 /* As mslot_region_create() makes it. */
 static struct {
 	struct mslot_region region;
-	_Atomic bool touched[1];
+	_Atomic uint32_t grains[1];
 } made = {{.slots = slots,
 	   .nr_frames = MODEL_FRAMES,
 	   .frame_shift = 12,
 	   .backlog_limit = 1000,
 	   .known_types = {FOUR(FOUR({.type = KNOWN_NONE}))}},
-	  {true}};
+	  {GRAIN_TOUCHED}};
 
 _Static_assert(NR_KNOWN_TYPES == 16, "all of them");
 

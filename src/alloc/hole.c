@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Marks ranges of a region that are no frames.
+ *
+ * Promises: what mslot_region_mark_hole() says. A grain that was never claimed is marked as a whole, by one word, and
+ * its slots stay out of memory; the slots of others are claimed, and then marked one by one. Needs:    region_touch(),
+ * which claims nothing in a grain that is marked.
+ */
+#include "alloc/cache.h"
+#include "handle/handle.h"
+
+#define GRAIN_FRAMES (UINT64_C(1) << GRAIN_SHIFT)
+
+static bool swap_grain(struct mslot_region *region, uint64_t at, uint32_t from, uint32_t to)
+{
+	/* [relaxed] the swap decides between us and who claims there; nothing is read by it. */
+	return atomic_compare_exchange_strong_explicit(region_grain(region, at), &from, to, memory_order_relaxed,
+						       /* [relaxed] it is not as wanted. */
+						       memory_order_relaxed);
+}
+
+/* How many frames from `at` on lie in whole grains that end at `end` or before: of one grain, or none. */
+static uint64_t whole_grain(const struct mslot_region *region, uint64_t at, uint64_t end)
+{
+	uint64_t next = at + GRAIN_FRAMES < region->nr_frames ? at + GRAIN_FRAMES : region->nr_frames;
+
+	return at % GRAIN_FRAMES == 0 && next <= end ? next - at : 0;
+}
+
+/* Takes hold of some frames from `at` on. Gives how many, or 0 and why not. */
+static uint64_t hold(struct mslot_region *region, uint64_t at, uint64_t end, enum mslot_err *err)
+{
+	uint64_t whole = whole_grain(region, at, end), word;
+
+	if (whole && swap_grain(region, at, GRAIN_UNTOUCHED, GRAIN_MARKED))
+		return whole;
+	*err = region_is_touched(region, at) ? MSLOT_OK : region_touch(region, at);
+	if (!*err)
+		*err = slot_claim(&region->slots[at], &word);
+	return !*err;
+}
+
+/* Ends what hold() began, for some frames from `at` on, which become a hole or what they were. Gives how many. */
+static uint64_t settle(struct mslot_region *region, uint64_t at, uint64_t end, bool is_hole)
+{
+	uint64_t whole = whole_grain(region, at, end);
+	struct slot *slot = &region->slots[at];
+
+	if (whole && swap_grain(region, at, GRAIN_MARKED, is_hole ? GRAIN_HOLE : GRAIN_UNTOUCHED))
+		return whole;
+	if (is_hole)
+		slot_make_hole(slot, slot_peek_state(slot));
+	else
+		slot_take_back(slot);
+	return 1;
+}
+
+/* Nobody is led there by a hint. */
+static void drop_hints(struct mslot_region *region, uint64_t at, uint64_t end)
+{
+	for (uint64_t next; at < end; at = next) {
+		uint64_t row = at / 64, last;
+
+		next = (row + 1) * 64 < end ? (row + 1) * 64 : end;
+		last = (next - 1) % 64;
+		free_index_take(cache_index_of(region, row), row, UINT64_MAX << at % 64 & UINT64_MAX >> (63 - last));
+	}
+}
+
+enum mslot_err mslot_region_mark_hole(struct mslot_region *region, uint64_t start, uint64_t end)
+{
+	enum mslot_err err;
+	struct slot *slots;
+	uint64_t nr = 0, first, at;
+
+	if (!region)
+		return MSLOT_INVALID;
+	HARDENED_REGISTERED("mslot_region_mark_hole", MSLOT_INVALID);
+	err = region_range(region, start, end, &slots, &nr);
+	if (err)
+		return err;
+	first = at = (uint64_t)(slots - region->slots);
+	for (uint64_t held; at < first + nr && (held = hold(region, at, first + nr, &err)); at += held)
+		;
+	for (uint64_t done = first; done < at; done += settle(region, done, at, !err))
+		;
+	if (!err && cache_has_indexes(region))
+		drop_hints(region, first, first + nr);
+	return err;
+}
