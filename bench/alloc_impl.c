@@ -1,96 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * The pools behind alloc_impl.h.
+ * The list of what is raced at finding free frames, with the library itself and malloc.
  *
- * Promises: each is the shortest that its means allow: one lock or one locked instruction a call, nothing looked up.
- * Read:     the slot, then one pool after the other: free list, bitmap, ck_stack, ck_ring, malloc.
+ * Read: the library, malloc, then what all baselines share.
  */
 #include "alloc_impl.h"
 
-#include <metaslot/metaslot.h>
+#include "alloc_item.h"
+#include "alloc_pool.h"
 
-#include <ck_ring.h>
-#include <ck_spinlock.h>
-#include <ck_stack.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-
-static const struct mslot_type type = {"immediate", 16, 8, NULL, MSLOT_TYPE_IMMEDIATE};
-
-/* As large as the library's. */
-struct item {
-	_Alignas(64) uint64_t meta[2];
-	union {
-		struct item *next;
-		ck_stack_entry_t entry;
-	};
-	const struct mslot_type *type;
-	uint64_t state;
-};
-
-_Static_assert(sizeof(struct item) == MSLOT_SLOT_BYTES, "the same footprint");
-
-static void *open_item(struct item *item, const uint64_t meta[2])
-{
-	memcpy(item->meta, meta, sizeof(item->meta));
-	item->type = &type;
-	item->state = 1;
-	return item;
-}
-
-/* Twice freed is not checked: a baseline may be faster for it. */
-static struct item *close_item(void *opened)
-{
-	struct item *item = opened;
-
-	item->state = 0;
-	return item;
-}
-
-struct pool {
-	_Alignas(64) union {
-		ck_spinlock_fas_t fas;
-		pthread_mutex_t mutex;
-		ck_stack_t stack;
-		ck_ring_t ring;
-	};
-	_Alignas(64) struct item *head;
-	uint64_t *free_rows; /* of 64 items: 1 is free */
-	uint64_t nr_rows, row;
-	ck_ring_buffer_t *buffer;
-	struct item *items;
-	uint64_t nr;
-};
-
-static void pool_destroy(void *opened)
-{
-	struct pool *pool = opened;
-
-	if (!pool)
-		return;
-	free(pool->free_rows);
-	free(pool->buffer);
-	free(pool->items);
-	free(pool);
-}
-
-static struct pool *pool_create(uint64_t nr)
-{
-	struct pool *pool = aligned_alloc(64, sizeof(*pool));
-
-	if (!pool)
-		return NULL;
-	memset(pool, 0, sizeof(*pool));
-	pool->nr = nr;
-	pool->items = aligned_alloc(64, nr * sizeof(*pool->items));
-	if (!pool->items) {
-		pool_destroy(pool);
-		return NULL;
-	}
-	memset(pool->items, 0, nr * sizeof(*pool->items));
-	return pool;
-}
 
 /* ---- the library ---- */
 
@@ -104,9 +23,13 @@ static void mslot_pool_destroy(void *pool)
 	(void)mslot_region_destroy(pool);
 }
 
-static void *mslot_pool_alloc(void *pool, const uint64_t meta[2])
+static const struct mslot_alloc_options may_wait = {.flags = MSLOT_ALLOC_MAY_WAIT};
+
+static void *mslot_pool_alloc(void *pool, const struct mslot_type *type, const uint64_t meta[2])
 {
-	return mslot_alloc_frame(pool, &type, meta, NULL, NULL);
+	struct mslot_frame *frame = mslot_alloc_frame(pool, type, meta, NULL, NULL);
+
+	return frame ? frame : mslot_alloc_frame(pool, type, meta, &may_wait, NULL);
 }
 
 static void mslot_pool_free(void *pool, void *item)
@@ -115,200 +38,223 @@ static void mslot_pool_free(void *pool, void *item)
 	mslot_frame_drop(item);
 }
 
-static const struct alloc_impl impl_mslot = {"mslot", mslot_pool_create, mslot_pool_destroy, mslot_pool_alloc,
-					     mslot_pool_free};
-
-/* ---- a free list, and a bitmap, behind one lock ---- */
-
-static void *list_create(uint64_t nr)
+/* Frames come in ascending order. */
+static void write_next_meta(void *ctx, uint64_t paddr, void *meta)
 {
-	struct pool *pool = pool_create(nr);
+	uint64_t *next = ctx;
 
-	if (!pool)
-		return NULL;
-	for (uint64_t i = nr; i--;) {
-		pool->items[i].next = pool->head;
-		pool->head = &pool->items[i];
-	}
-	return pool;
+	(void)paddr;
+	memcpy(meta, next, 2 * sizeof(*next));
+	next[0]++;
 }
 
-static void *bitmap_create(uint64_t nr)
+static bool mslot_pool_alloc_run(void *pool, unsigned order, const struct mslot_type *type, const uint64_t meta[2],
+				 void **items)
 {
-	struct pool *pool = pool_create(nr);
+	uint64_t nr = UINT64_C(1) << order, next[2] = {meta[0], meta[1]};
+	struct mslot_segment segment;
 
-	if (!pool)
-		return NULL;
-	pool->nr_rows = (nr + 63) / 64;
-	pool->free_rows = calloc(pool->nr_rows, sizeof(*pool->free_rows));
-	if (!pool->free_rows) {
-		pool_destroy(pool);
-		return NULL;
-	}
+	if (mslot_alloc_segment(pool, nr, nr, type, write_next_meta, next, &may_wait, &segment))
+		return false;
 	for (uint64_t i = 0; i < nr; i++)
-		pool->free_rows[i / 64] |= UINT64_C(1) << i % 64;
-	return pool;
+		items[i] = mslot_segment_next(&segment);
+	return true;
 }
 
-static struct item *list_take(struct pool *pool)
+static void mslot_pool_put(void *pool, unsigned order, void **items)
 {
-	struct item *item = pool->head;
-
-	if (item)
-		pool->head = item->next;
-	return item;
+	(void)pool;
+	for (uint64_t i = 0; i < UINT64_C(1) << order; i++)
+		mslot_frame_drop(items[i]);
 }
 
-static void list_give(struct pool *pool, struct item *item)
+static bool mslot_pool_get_put(void *pool, void *item)
 {
-	item->next = pool->head;
-	pool->head = item;
+	struct mslot_frame *frame = mslot_frame_get(pool, mslot_frame_paddr(item), NULL);
+
+	mslot_frame_drop(frame);
+	return frame;
 }
 
-static struct item *bitmap_take(struct pool *pool)
+static bool mslot_pool_forget(void *pool, void *item)
 {
-	for (uint64_t tries = 0; tries < pool->nr_rows; tries++) {
-		uint64_t *row = &pool->free_rows[pool->row];
+	(void)pool;
+	return mslot_frame_clone_into_raw(item) != MSLOT_PADDR_NONE;
+}
 
-		if (*row) {
-			unsigned bit = (unsigned)__builtin_ctzll(*row);
-			*row &= *row - 1;
-			return &pool->items[pool->row * 64 + bit];
-		}
-		pool->row = pool->row + 1 < pool->nr_rows ? pool->row + 1 : 0;
+static bool mslot_pool_put_forgotten(void *pool, void *item)
+{
+	return !mslot_frame_drop_raw(pool, mslot_frame_paddr(item));
+}
+
+static bool mslot_pool_look(void *pool, void *item, const struct mslot_type *type, uint64_t cookie)
+{
+	uint64_t paddr = mslot_frame_paddr(item);
+	struct mslot_frame *frame = NULL;
+	const uint64_t *meta;
+	bool is_right;
+
+	if (type->flags & MSLOT_TYPE_IMMEDIATE) {
+		frame = mslot_frame_get(pool, paddr, NULL);
+		if (!frame)
+			return false;
+		meta = mslot_frame_meta(frame, type);
+		is_right = meta && meta[0] == cookie;
+		mslot_frame_drop(frame);
+		return is_right;
 	}
-	return NULL;
+	mslot_read_lock();
+	meta = mslot_peek(pool, paddr, type, NULL);
+	is_right = meta && meta[0] == cookie;
+	mslot_read_unlock();
+	return is_right;
 }
 
-static void bitmap_give(struct pool *pool, struct item *item)
+static void mslot_pool_barrier(void *pool)
 {
-	uint64_t index = (uint64_t)(item - pool->items);
-
-	pool->free_rows[index / 64] |= UINT64_C(1) << index % 64;
+	(void)mslot_barrier(pool);
 }
 
-#define LOCKED_POOL(structure, lock_name, lock, unlock)                                                                \
-	static void *structure##_##lock_name##_alloc(void *opened, const uint64_t meta[2])                             \
-	{                                                                                                              \
-		struct pool *pool = opened;                                                                            \
-		lock(&pool->lock_name);                                                                                \
-		struct item *item = structure##_take(pool);                                                            \
-		unlock(&pool->lock_name);                                                                              \
-		return item ? open_item(item, meta) : NULL;                                                            \
-	}                                                                                                              \
-	static void structure##_##lock_name##_free(void *opened, void *item)                                           \
-	{                                                                                                              \
-		struct pool *pool = opened;                                                                            \
-		struct item *closed = close_item(item);                                                                \
-		lock(&pool->lock_name);                                                                                \
-		structure##_give(pool, closed);                                                                        \
-		unlock(&pool->lock_name);                                                                              \
-	}                                                                                                              \
-	static const struct alloc_impl impl_##structure##_##lock_name = {                                              \
-		#structure "-" #lock_name, structure##_create, pool_destroy, structure##_##lock_name##_alloc,          \
-		structure##_##lock_name##_free};
-
-/* All zero is an unlocked lock of either kind. */
-LOCKED_POOL(list, fas, ck_spinlock_fas_lock, ck_spinlock_fas_unlock)
-LOCKED_POOL(list, mutex, pthread_mutex_lock, pthread_mutex_unlock)
-LOCKED_POOL(bitmap, fas, ck_spinlock_fas_lock, ck_spinlock_fas_unlock)
-LOCKED_POOL(bitmap, mutex, pthread_mutex_lock, pthread_mutex_unlock)
-
-/* ---- Concurrency Kit's lock-free stack and ring ---- */
-
-#ifdef CK_F_STACK_POP_MPMC
-static void *stack_create(uint64_t nr)
+static bool mslot_pool_is_clean(void *pool, uint64_t *nr_broken)
 {
-	struct pool *pool = pool_create(nr);
+	struct mslot_audit found;
 
-	if (!pool)
-		return NULL;
-	ck_stack_init(&pool->stack);
-	for (uint64_t i = nr; i--;)
-		ck_stack_push_spnc(&pool->stack, &pool->items[i].entry);
-	return pool;
+	if (mslot_audit(pool, &found))
+		return false;
+	*nr_broken = found.nr_broken;
+	return mslot_is_clean(pool) && found.by_status[MSLOT_STATUS_UNUSED] == found.nr_frames;
 }
 
-static void *stack_alloc(void *opened, const uint64_t meta[2])
-{
-	struct pool *pool = opened;
-	ck_stack_entry_t *entry = ck_stack_pop_mpmc(&pool->stack);
+static const struct alloc_impl impl_mslot = {
+	.name = "mslot",
+	.can_defer = true,
+	.create = mslot_pool_create,
+	.destroy = mslot_pool_destroy,
+	.alloc = mslot_pool_alloc,
+	.free = mslot_pool_free,
+	.alloc_run = mslot_pool_alloc_run,
+	.put = mslot_pool_put,
+	.get_put = mslot_pool_get_put,
+	.forget = mslot_pool_forget,
+	.put_forgotten = mslot_pool_put_forgotten,
+	.look = mslot_pool_look,
+	.barrier = mslot_pool_barrier,
+	.is_clean = mslot_pool_is_clean,
+};
 
-	return entry ? open_item((struct item *)((char *)entry - offsetof(struct item, entry)), meta) : NULL;
-}
-
-static void stack_free(void *opened, void *item)
-{
-	struct pool *pool = opened;
-
-	ck_stack_push_mpmc(&pool->stack, &close_item(item)->entry);
-}
-
-static const struct alloc_impl impl_stack = {"ck_stack", stack_create, pool_destroy, stack_alloc, stack_free};
-#endif
-
-static void *ring_create(uint64_t nr)
-{
-	struct pool *pool = pool_create(nr);
-	unsigned size = 2;
-
-	if (!pool)
-		return NULL;
-	/* One place stays empty. */
-	while (size < nr + 1)
-		size *= 2;
-	pool->buffer = calloc(size, sizeof(*pool->buffer));
-	if (!pool->buffer) {
-		pool_destroy(pool);
-		return NULL;
-	}
-	ck_ring_init(&pool->ring, size);
-	for (uint64_t i = 0; i < nr; i++)
-		(void)ck_ring_enqueue_mpmc(&pool->ring, pool->buffer, &pool->items[i]);
-	return pool;
-}
-
-static void *ring_alloc(void *opened, const uint64_t meta[2])
-{
-	struct pool *pool = opened;
-	struct item *item = NULL;
-
-	return ck_ring_dequeue_mpmc(&pool->ring, pool->buffer, &item) ? open_item(item, meta) : NULL;
-}
-
-static void ring_free(void *opened, void *item)
-{
-	struct pool *pool = opened;
-
-	/* Never full: it has a place for every item. */
-	while (!ck_ring_enqueue_mpmc(&pool->ring, pool->buffer, close_item(item)))
-		ck_pr_stall();
-}
-
-static const struct alloc_impl impl_ring = {"ck_ring", ring_create, pool_destroy, ring_alloc, ring_free};
-
-/* ---- malloc ---- */
+/* ---- malloc, which knows no runs: their frames come one by one, wherever they lie ---- */
 
 static void *malloc_create(uint64_t nr)
 {
-	return pool_create(nr ? 1 : 0);
+	static char any;
+
+	(void)nr;
+	return &any;
 }
 
-static void *malloc_alloc(void *pool, const uint64_t meta[2])
+static void malloc_destroy(void *pool)
+{
+	(void)pool;
+}
+
+/* Aligned as malloc likes: asking for the alignment of a line would cost it more. */
+static void *malloc_alloc(void *pool, const struct mslot_type *type, const uint64_t meta[2])
 {
 	struct item *item = malloc(sizeof(*item));
 
 	(void)pool;
-	return item ? open_item(item, meta) : NULL;
+	return item ? item_open(item, type, meta) : NULL;
 }
 
 static void malloc_free(void *pool, void *item)
 {
 	(void)pool;
-	free(close_item(item));
+	item_close(item);
+	free(item);
 }
 
-static const struct alloc_impl impl_malloc = {"malloc", malloc_create, pool_destroy, malloc_alloc, malloc_free};
+static void malloc_put(void *pool, unsigned order, void **items)
+{
+	(void)pool;
+	for (uint64_t i = 0; i < UINT64_C(1) << order; i++)
+		if (item_put(items[i]))
+			free(items[i]);
+}
+
+static bool malloc_alloc_run(void *pool, unsigned order, const struct mslot_type *type, const uint64_t meta[2],
+			     void **items)
+{
+	for (uint64_t i = 0; i < UINT64_C(1) << order; i++) {
+		items[i] = malloc_alloc(pool, type, (uint64_t[]){meta[0] + i, meta[1]});
+		if (!items[i]) {
+			while (i--)
+				free(items[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool malloc_put_forgotten(void *pool, void *item)
+{
+	(void)pool;
+	if (item_put_forgotten(item))
+		free(item);
+	return true;
+}
+
+/* Whoever runs it knows what is still out; a leak is the sanitizer's to find. */
+static bool malloc_is_clean(void *pool, uint64_t *nr_broken)
+{
+	(void)pool;
+	*nr_broken = 0;
+	return true;
+}
+
+static const struct alloc_impl impl_malloc = {
+	.name = "malloc",
+	.create = malloc_create,
+	.destroy = malloc_destroy,
+	.alloc = malloc_alloc,
+	.free = malloc_free,
+	.alloc_run = malloc_alloc_run,
+	.put = malloc_put,
+	.get_put = counted_get_put,
+	.forget = counted_forget,
+	.put_forgotten = malloc_put_forgotten,
+	.look = counted_look,
+	.barrier = counted_barrier,
+	.is_clean = malloc_is_clean,
+};
+
+/* ---- what all baselines share ---- */
+
+bool counted_get_put(void *pool, void *item)
+{
+	(void)pool;
+	return item_get(item) && !item_put(item);
+}
+
+bool counted_forget(void *pool, void *item)
+{
+	(void)pool;
+	item_forget(item);
+	return true;
+}
+
+bool counted_look(void *pool, void *item, const struct mslot_type *type, uint64_t cookie)
+{
+	(void)pool;
+	if (!item_get(item))
+		return false;
+	bool is_right = item_look(item, type, cookie);
+	return !item_put(item) && is_right;
+}
+
+void counted_barrier(void *pool)
+{
+	(void)pool;
+}
 
 static const struct alloc_impl *const impls[] = {&impl_mslot,	   &impl_list_fas,     &impl_list_mutex,
 						 &impl_bitmap_fas, &impl_bitmap_mutex,
@@ -320,4 +266,12 @@ static const struct alloc_impl *const impls[] = {&impl_mslot,	   &impl_list_fas,
 const struct alloc_impl *const *alloc_impl_list(void)
 {
 	return impls;
+}
+
+const struct alloc_impl *alloc_impl_find(const char *name)
+{
+	for (size_t i = 0; impls[i]; i++)
+		if (!strcmp(impls[i]->name, name))
+			return impls[i];
+	return NULL;
 }

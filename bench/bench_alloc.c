@@ -48,7 +48,7 @@ static void pair(struct gbench_run *run, void *ctx)
 	}
 	while (gbench_batch(run, BATCH))
 		for (unsigned i = 0; i < BATCH; i++)
-			impl.free(pool, impl.alloc(pool, bench_meta));
+			impl.free(pool, impl.alloc(pool, &bench_immediate, bench_meta));
 	bench_thread_end();
 }
 
@@ -57,7 +57,7 @@ static bool alloc_bulk(const struct alloc_race *race, void **items)
 	struct alloc_impl impl = *race->impl;
 
 	for (unsigned i = 0; i < BULK; i++)
-		if (!(items[i] = impl.alloc(race->pool, bench_meta))) {
+		if (!(items[i] = impl.alloc(race->pool, &bench_immediate, bench_meta))) {
 			while (i--)
 				impl.free(race->pool, items[i]);
 			return false;

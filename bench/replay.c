@@ -22,9 +22,11 @@
 struct options {
 	struct replay_config config;
 	const char *json;
+	const char *impl;
 	const char *mode;
 	const char *how;
 	struct place *place;
+	const char *reclaim; /* NULL: by mode */
 	char **traces;
 	int nr_traces;
 };
@@ -46,13 +48,19 @@ static void usage(FILE *to)
 		    "  --impl I        what to replay on (default mslot), one of\n");
 	for (size_t i = 0; impl_list()[i]; i++)
 		fprintf(to, "      %s\n", impl_list()[i]->name);
+	fprintf(to, "                  or with --mode alloc one of\n");
+	for (size_t i = 0; alloc_impl_list()[i]; i++)
+		fprintf(to, "      %s\n", alloc_impl_list()[i]->name);
 	fprintf(to,
 		"  --threads N     1 to %d (default: the trace's cpus); each cpus' worth replays a copy of its own\n"
 		"  --mode M        who chooses the frames (default address), one of\n"
-		"      address\n"
-		"  --reclaim R     immediate (default) or deferred: page-cache frames wait for a grace period, and "
-		"are\n"
-		"                  looked up by peek; baselines defer nothing\n"
+		"      address     the trace\n"
+		"      alloc       the allocator; the trace's frames stand for what it gives\n"
+		"  --reclaim R     immediate, or deferred: page-cache frames wait for a grace period, and are looked "
+		"up\n"
+		"                  by peek. Default: deferred for mslot in mode alloc, else immediate; baselines "
+		"defer\n"
+		"                  nothing\n"
 		"  --place P       where threads run: compact (default), scatter, node, none, or a list of cpus: "
 		"0-3,8\n"
 		"  --rounds N      replay each trace N times; 0 (default): once to warm up, then for about half a "
@@ -73,6 +81,26 @@ static bool parse_unsigned(const char *text, unsigned most, unsigned *out)
 	return true;
 }
 
+/* Once mode and reclaim are known. */
+static bool choose_impl(struct options *options)
+{
+	struct replay_config *config = &options->config;
+	bool is_alloc = !strcmp(options->mode, "alloc"), can_defer;
+
+	config->impl = is_alloc ? NULL : impl_find(options->impl);
+	config->alloc = is_alloc ? alloc_impl_find(options->impl) : NULL;
+	if (!config->impl && !config->alloc) {
+		fprintf(stderr, "metaslot-replay: no impl %s in mode %s; --help lists them\n", options->impl,
+			options->mode);
+		return false;
+	}
+	can_defer = is_alloc ? config->alloc->can_defer : config->impl->can_defer;
+	config->is_deferred = options->reclaim ? !strcmp(options->reclaim, "deferred") : is_alloc && can_defer;
+	if (config->is_deferred && !can_defer)
+		fprintf(stderr, "metaslot-replay: %s defers nothing: --reclaim deferred is for mslot\n", options->impl);
+	return !config->is_deferred || can_defer;
+}
+
 /* 0, or the exit status plus one. */
 static int parse(int argc, char **argv, struct options *options)
 {
@@ -89,17 +117,13 @@ static int parse(int argc, char **argv, struct options *options)
 		{0},
 	};
 	struct replay_config *config = &options->config;
-	const char *reclaim = "immediate", *why;
+	const char *why;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		switch (option) {
 		case IMPL:
-			config->impl = impl_find(optarg);
-			if (!config->impl) {
-				fprintf(stderr, "metaslot-replay: no impl %s; --help lists them\n", optarg);
-				return 3;
-			}
+			options->impl = optarg;
 			break;
 		case THREADS:
 			if (!parse_unsigned(optarg, MAX_THREADS, &config->nr_threads) || !config->nr_threads) {
@@ -109,16 +133,14 @@ static int parse(int argc, char **argv, struct options *options)
 			break;
 		case MODE:
 			options->mode = optarg;
-			if (strcmp(optarg, "address")) {
-				fprintf(stderr, "metaslot-replay: no mode %s in this build; --help lists them\n",
-					optarg);
+			if (strcmp(optarg, "address") && strcmp(optarg, "alloc")) {
+				fprintf(stderr, "metaslot-replay: no mode %s; --help lists them\n", optarg);
 				return 3;
 			}
 			break;
 		case RECLAIM:
-			reclaim = optarg;
-			config->is_deferred = !strcmp(optarg, "deferred");
-			if (!config->is_deferred && strcmp(optarg, "immediate")) {
+			options->reclaim = optarg;
+			if (strcmp(optarg, "deferred") && strcmp(optarg, "immediate")) {
 				fprintf(stderr, "metaslot-replay: --reclaim %s: neither immediate nor deferred\n",
 					optarg);
 				return 3;
@@ -144,11 +166,8 @@ static int parse(int argc, char **argv, struct options *options)
 			return 3;
 		}
 	}
-	if (config->is_deferred && !config->impl->can_defer) {
-		fprintf(stderr, "metaslot-replay: %s defers nothing: --reclaim %s is for mslot\n", config->impl->name,
-			reclaim);
+	if (!choose_impl(options))
 		return 3;
-	}
 	options->traces = argv + optind;
 	options->nr_traces = argc - optind;
 	if (!options->nr_traces) {
@@ -195,7 +214,7 @@ static bool replay_one(struct options *options, const char *path, struct totals 
 		       result.seconds > 0 ? (double)result.events / result.seconds * 1e-6 : 0.0);
 		printf("  left behind, then released: %" PRIu64 " frames, %" PRIu64 " page-cache references\n",
 		       result.held, result.cached);
-		if (config.is_deferred)
+		if (config.impl && config.is_deferred)
 			printf("  waits for a grace period: %" PRIu64 ", %.1f us each\n", result.nr_waits,
 			       result.nr_waits ? (double)result.wait_ns / (double)result.nr_waits * 1e-3 : 0.0);
 	} else {
@@ -249,7 +268,7 @@ static bool write_json(const struct options *options, const struct totals *total
 	set_int(audit, "broken", totals->nr_broken);
 
 	json_object_set_new(root, "schema", json_string("metaslot-replay/1"));
-	json_object_set_new(root, "impl", json_string(config->impl->name));
+	json_object_set_new(root, "impl", json_string(options->impl));
 	set_int(root, "threads", totals->threads);
 	json_object_set_new(root, "mode", json_string(options->mode));
 	json_object_set_new(root, "reclaim", json_string(config->is_deferred ? "deferred" : "immediate"));
@@ -273,8 +292,7 @@ static bool write_json(const struct options *options, const struct totals *total
 
 int main(int argc, char **argv)
 {
-	struct options options = {
-		.config = {.impl = impl_find("mslot"), .min_seconds = 0.5}, .mode = "address", .how = "compact"};
+	struct options options = {.config = {.min_seconds = 0.5}, .impl = "mslot", .mode = "address", .how = "compact"};
 	struct totals totals = {.is_clean = true};
 	struct samples *latencies, latency = {0};
 	bool ok = true;

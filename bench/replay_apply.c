@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Applies one event of a trace to the table.
+ * Address mode: applies the events of a trace to the frames that it names.
  *
  * Promises: an event that cannot be applied is named with its reason; nothing is skipped.
  * Needs:    impl.h for the table. Whose turn it is, is the caller's business.
@@ -10,6 +10,7 @@
 #include <metaslot/metaslot.h>
 
 #include <sched.h>
+#include <stdlib.h>
 
 #define COOKIE(paddr) ((paddr) ^ UINT64_C(0x9e3779b97f4a7c15))
 
@@ -22,7 +23,7 @@ static enum mslot_err claim(struct worker *worker, uint64_t paddr, unsigned kind
 	struct mslot_frame *frame;
 	uint64_t since = 0;
 
-	while (!(frame = run->impl->frame_claim(run->region, paddr, &run->types[kind], &meta, &why))) {
+	while (!(frame = run->config->impl->frame_claim(run->region, paddr, &run->types[kind], &meta, &why))) {
 		if (why != MSLOT_BUSY || !run->config->is_deferred || has_failed(run))
 			return why;
 		if (!since)
@@ -40,7 +41,7 @@ static enum mslot_err claim(struct worker *worker, uint64_t paddr, unsigned kind
 
 static const char *look_up(struct run *run, uint64_t paddr)
 {
-	const struct impl *impl = run->impl;
+	const struct impl *impl = run->config->impl;
 	const struct page_meta *meta = NULL;
 	enum mslot_err why = MSLOT_OK;
 	bool is_right;
@@ -66,10 +67,10 @@ static const char *look_up(struct run *run, uint64_t paddr)
 	return is_right ? NULL : "the metadata is another frame's";
 }
 
-const char *replay_apply(struct worker *worker, const struct replay_step *step)
+static const char *apply(struct worker *worker, const struct replay_step *step)
 {
 	struct run *run = worker->run;
-	const struct impl *impl = run->impl;
+	const struct impl *impl = run->config->impl;
 	struct mslot_frame **held = &worker->copy->held[step->pfn];
 	uint64_t paddr = worker->copy->base + ((uint64_t)step->pfn << 12);
 	uint32_t nr_frames = UINT32_C(1) << step->order;
@@ -109,3 +110,79 @@ const char *replay_apply(struct worker *worker, const struct replay_step *step)
 	}
 	return why ? mslot_err_name(why) : NULL;
 }
+
+static const char *open_table(struct run *run, uint64_t nr_frames)
+{
+	enum mslot_err why = MSLOT_OK;
+
+	run->region = run->config->impl->region_create(&(struct mslot_region_config){.nr_frames = nr_frames}, &why);
+	return run->region ? NULL : mslot_err_name(why);
+}
+
+static bool open_copy(struct copy *copy)
+{
+	copy->held = calloc(copy->run->trace->nr_frames, sizeof(*copy->held));
+	return copy->held;
+}
+
+static bool open_worker(struct worker *worker)
+{
+	(void)worker;
+	return true;
+}
+
+static uint64_t paddr_of(const struct copy *copy, uint32_t pfn)
+{
+	return copy->base + ((uint64_t)pfn << 12);
+}
+
+static const char *drop_cached(struct copy *copy, uint32_t pfn)
+{
+	enum mslot_err why = copy->run->config->impl->frame_drop_raw(copy->run->region, paddr_of(copy, pfn));
+
+	return why ? mslot_err_name(why) : NULL;
+}
+
+static void drop_held(struct copy *copy, uint32_t pfn)
+{
+	copy->run->config->impl->frame_drop(copy->held[pfn]);
+	copy->held[pfn] = NULL;
+}
+
+static void barrier(struct run *run)
+{
+	run->config->impl->barrier(run->region);
+}
+
+static bool is_clean(struct run *run, uint64_t *nr_broken)
+{
+	const struct impl *impl = run->config->impl;
+	struct mslot_audit found = {0};
+
+	if (!impl->can_defer)
+		return impl->is_clean(run->region);
+	/* After the barrier of the last round nothing waits for a grace period, either. */
+	if (mslot_audit(run->region, &found))
+		return false;
+	*nr_broken = found.nr_broken;
+	return impl->is_clean(run->region) && found.by_status[MSLOT_STATUS_UNUSED] == found.nr_frames;
+}
+
+static void give_up(struct copy *copy, uint32_t pfn)
+{
+	if (copy->held[pfn])
+		drop_held(copy, pfn);
+	while (!drop_cached(copy, pfn))
+		;
+}
+
+static void close_table(struct run *run)
+{
+	for (struct copy *copy = run->copies; copy && copy->run; copy++)
+		free(copy->held);
+	if (run->region)
+		run->config->impl->region_destroy(run->region);
+}
+
+const struct replay_mode replay_by_address = {open_table, open_copy, open_worker, apply,   drop_cached,
+					      drop_held,  barrier,   is_clean,	  give_up, close_table};

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Replays one trace, N threads, address mode: the trace says which frame.
+ * Replays one trace, N threads.
  *
  * Promises: every event is applied, in the order of its cpu and of its frames, or the run stops and names it. The clock
  *           runs over events only: not over planning, page faults of the first round (but with one round), or the
  *           release of what the trace leaves behind.
- * Needs:    impl.h for the table, replay_plan.h for order. The harness costs the same whatever the table: a step, a
- *           poll where another cpu had the frame last, a store where another cpu waits.
- * Read:     replay_apply(), then run_member(), then replay_run().
+ * Needs:    a replay_mode for the table, replay_plan.h for order. The harness costs the same whatever the table: a
+ * step, a poll where another cpu had the frame last, a store where another cpu waits. Read:     run_member(), then
+ * replay_run(); what an event does, in replay_apply.c and replay_alloc.c.
  */
 #include "replay_state.h"
 
@@ -71,7 +71,7 @@ static void run_member(struct worker *worker)
 			mslot_quiescent_state();
 			from = now_ns();
 		}
-		error = replay_apply(worker, step);
+		error = worker->run->mode->apply(worker, step);
 		if (is_sample)
 			samples_add(&worker->latency, now_ns() - from);
 		if (error) {
@@ -117,37 +117,21 @@ static bool release(struct run *run)
 		const struct replay_plan *plan = copy->plan;
 
 		for (uint64_t i = 0; i < plan->nr_cached; i++) {
-			uint64_t paddr = copy->base + ((uint64_t)plan->cached_pfns[i] << 12);
-			enum mslot_err why = run->impl->frame_drop_raw(run->region, paddr);
+			const char *why = run->mode->drop_cached(copy, plan->cached_pfns[i]);
 			if (why) {
 				snprintf(run->error, sizeof(run->error),
 					 "trace %s: frame 0x%" PRIx32 " left in the page cache: %s", run->trace->name,
-					 plan->cached_pfns[i], mslot_err_name(why));
+					 plan->cached_pfns[i], why);
 				return false;
 			}
 		}
-		for (uint64_t i = 0; i < plan->nr_held; i++) {
-			run->impl->frame_drop(copy->held[plan->held_pfns[i]]);
-			copy->held[plan->held_pfns[i]] = NULL;
-		}
+		for (uint64_t i = 0; i < plan->nr_held; i++)
+			run->mode->drop_held(copy, plan->held_pfns[i]);
 		for (unsigned member = 0; member < plan->nr_members; member++)
 			atomic_store_explicit(&copy->progress[member].steps_done, 0, memory_order_relaxed);
 	}
-	run->impl->barrier(run->region);
+	run->mode->barrier(run);
 	return true;
-}
-
-/* After an event that failed: whatever is held or forgotten, so that the region can go. */
-static void give_up_all(struct run *run)
-{
-	for (struct copy *copy = run->copies; copy->run && copy->held; copy++)
-		for (uint32_t pfn = 0; pfn < run->trace->nr_frames; pfn++) {
-			if (copy->held[pfn])
-				run->impl->frame_drop(copy->held[pfn]);
-			copy->held[pfn] = NULL;
-			while (!run->impl->frame_drop_raw(run->region, copy->base + ((uint64_t)pfn << 12)))
-				;
-		}
 }
 
 /* One round of all threads; its time, or a negative number if it failed. */
@@ -164,19 +148,6 @@ static double run_round(struct run *run)
 	if (has_failed(run) || !release(run))
 		return -1;
 	return (double)(last - first) * 1e-9;
-}
-
-static void audit(struct run *run, struct replay_result *result)
-{
-	struct mslot_audit found = {0};
-
-	result->is_clean = run->impl->is_clean(run->region);
-	if (!run->impl->can_defer)
-		return;
-	/* After the barrier of the last round nothing waits for a grace period, either. */
-	result->is_clean = result->is_clean && mslot_audit(run->region, &found) == MSLOT_OK &&
-			   found.by_status[MSLOT_STATUS_UNUSED] == found.nr_frames;
-	result->nr_broken = found.nr_broken;
 }
 
 /* A round that left a frame behind would make the next one fail, so one audit at the end is enough. */
@@ -213,7 +184,7 @@ static bool run_setup(struct run *run, struct replay_result *result)
 	const struct replay_config *config = run->config;
 	unsigned cpus = run->trace->nr_cpus, rest = config->nr_threads % cpus;
 	static const char *const names[TRACE_NR_KINDS] = {"user", "page cache", "kernel", "page table"};
-	enum mslot_err why = MSLOT_OK;
+	const char *why;
 
 	for (unsigned kind = 0; kind < TRACE_NR_KINDS; kind++)
 		run->types[kind] = (struct mslot_type){
@@ -224,10 +195,9 @@ static bool run_setup(struct run *run, struct replay_result *result)
 				 (TRACE_KINDS[kind] == 'u' ? MSLOT_TYPE_UNTYPED : 0),
 		};
 	result->copies = (config->nr_threads + cpus - 1) / cpus;
-	run->region = run->impl->region_create(
-		&(struct mslot_region_config){.nr_frames = (uint64_t)run->trace->nr_frames * result->copies}, &why);
-	if (!run->region) {
-		snprintf(run->error, sizeof(run->error), "the region: %s", mslot_err_name(why));
+	why = run->mode->open(run, (uint64_t)run->trace->nr_frames * result->copies);
+	if (why) {
+		snprintf(run->error, sizeof(run->error), "the table: %s", why);
 		return false;
 	}
 	run->workers = calloc(config->nr_threads, sizeof(*run->workers));
@@ -242,9 +212,8 @@ static bool run_setup(struct run *run, struct replay_result *result)
 		struct copy *copy = &run->copies[c];
 
 		*copy = (struct copy){.run = run, .plan = plan, .base = ((uint64_t)c * run->trace->nr_frames) << 12};
-		copy->held = calloc(run->trace->nr_frames, sizeof(struct mslot_frame *));
 		copy->progress = aligned_alloc(64, plan->nr_members * sizeof(struct progress_word));
-		ok = copy->held && copy->progress;
+		ok = run->mode->open_copy(copy) && copy->progress;
 		if (ok)
 			memset(copy->progress, 0, plan->nr_members * sizeof(struct progress_word));
 		result->held += plan->nr_held;
@@ -252,7 +221,7 @@ static bool run_setup(struct run *run, struct replay_result *result)
 	}
 	for (unsigned i = 0; ok && i < config->nr_threads; i++) {
 		run->workers[i] = (struct worker){.run = run, .copy = &run->copies[i / cpus], .member = i % cpus};
-		ok = samples_init(&run->workers[i].latency);
+		ok = run->mode->open_worker(&run->workers[i]) && samples_init(&run->workers[i].latency);
 	}
 	if (!ok)
 		snprintf(run->error, sizeof(run->error), "no memory for the plan");
@@ -268,10 +237,11 @@ static unsigned nr_cpus(void)
 
 bool replay_run(const struct replay_config *config, const struct trace *trace, struct replay_result *result)
 {
-	struct run run = {.config = config, .impl = config->impl, .trace = trace};
+	struct run run = {.config = config, .trace = trace};
 	unsigned started = 0;
 
 	*result = (struct replay_result){0};
+	run.mode = config->alloc ? &replay_by_alloc : &replay_by_address;
 	pthread_mutex_init(&run.error_lock, NULL);
 	pthread_barrier_init(&run.gate, NULL, config->nr_threads + 1);
 	impl_is_oversubscribed = config->nr_threads > (config->place ? place_nr_cpus(config->place) : nr_cpus());
@@ -283,7 +253,7 @@ bool replay_run(const struct replay_config *config, const struct trace *trace, s
 				exit(1);
 			}
 		run_rounds(&run, result);
-		audit(&run, result);
+		result->is_clean = !run.error[0] && run.mode->is_clean(&run, &result->nr_broken);
 		run.is_over = true;
 		wait_at_gate(&run);
 		mslot_thread_offline();
@@ -304,14 +274,12 @@ bool replay_run(const struct replay_config *config, const struct trace *trace, s
 		snprintf(run.error, sizeof(run.error), "trace %s: the audit after the replay is not clean",
 			 trace->name);
 	memcpy(result->error, run.error, sizeof(result->error));
-	if (result->error[0] && started)
-		give_up_all(&run);
 	for (struct copy *copy = run.copies; copy && copy->run; copy++) {
-		free(copy->held);
+		for (uint32_t pfn = 0; result->error[0] && started && pfn < trace->nr_frames; pfn++)
+			run.mode->give_up(copy, pfn);
 		free(copy->progress);
 	}
-	if (run.region)
-		run.impl->region_destroy(run.region);
+	run.mode->close(&run);
 	replay_plan_free(&run.plans[0]);
 	replay_plan_free(&run.plans[1]);
 	free(run.copies);

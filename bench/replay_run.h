@@ -5,14 +5,16 @@
 #ifndef BENCH_REPLAY_RUN_H
 #define BENCH_REPLAY_RUN_H
 
+#include "alloc_impl.h"
 #include "impl.h"
 #include "place.h"
 #include "replay_plan.h"
 #include "samples.h"
 
 struct replay_config {
-	const struct impl *impl;
-	bool is_deferred; /* kind c is a deferred type, and G a peek */
+	const struct impl *impl;	/* address mode: the trace says which frame */
+	const struct alloc_impl *alloc; /* alloc mode, if not NULL: it chooses */
+	bool is_deferred;		/* kind c is a deferred type, and G a peek */
 	unsigned nr_threads;
 	const struct place *place; /* of the threads, or NULL: wherever the kernel puts them */
 	unsigned rounds;	   /* 0: one to warm up, then as many as fill `min_seconds` */

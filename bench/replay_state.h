@@ -17,11 +17,20 @@ struct progress_word {
 
 struct run;
 
+/* What the trace's frame stands for, where the allocator chooses. The events of a frame are ordered, so it is plain. */
+struct place {
+	void *item;
+	uint32_t cached; /* references of the page cache */
+	uint8_t kind;
+	bool is_held;
+};
+
 struct copy {
 	struct run *run;
 	const struct replay_plan *plan;
-	uint64_t base; /* paddr of the trace's first frame */
-	struct mslot_frame **held;
+	uint64_t base;			/* paddr of the trace's first frame */
+	struct mslot_frame **held;	/* address mode, by pfn */
+	struct place *places;		/* alloc mode, by pfn */
 	struct progress_word *progress; /* by member */
 };
 
@@ -30,15 +39,17 @@ struct worker {
 	struct copy *copy;
 	unsigned member;
 	uint64_t start_ns, end_ns, nr_waits, wait_ns;
+	void **run_items;	/* alloc mode: of the run at hand */
 	struct samples latency; /* ns */
 	pthread_t thread;
 };
 
 struct run {
 	const struct replay_config *config;
-	const struct impl *impl;
+	const struct replay_mode *mode;
 	const struct trace *trace;
-	struct mslot_region *region;
+	struct mslot_region *region; /* address mode */
+	void *pool;		     /* alloc mode */
 	struct mslot_type types[TRACE_NR_KINDS];
 	struct worker *workers;
 	struct copy *copies;
@@ -68,7 +79,24 @@ struct page_meta {
 	uint64_t cookie, kind;
 };
 
-/* Applies one event; NULL, or why it could not be. */
-const char *replay_apply(struct worker *worker, const struct replay_step *step);
+/* Who chooses the frames. What can fail gives NULL, or why it did. */
+struct replay_mode {
+	/* Makes the table for `nr_frames` frames of traces, and what a copy or a worker needs of its own. */
+	const char *(*open)(struct run *run, uint64_t nr_frames);
+	bool (*open_copy)(struct copy *copy);
+	bool (*open_worker)(struct worker *worker);
+	const char *(*apply)(struct worker *worker, const struct replay_step *step);
+	/* After a round: gives up a reference of the page cache; of a holder; waits for what is retired. */
+	const char *(*drop_cached)(struct copy *copy, uint32_t pfn);
+	void (*drop_held)(struct copy *copy, uint32_t pfn);
+	void (*barrier)(struct run *run);
+	/* After the last one. */
+	bool (*is_clean)(struct run *run, uint64_t *nr_broken);
+	/* After an event that failed: whatever the frame still is, so that the table can go. */
+	void (*give_up)(struct copy *copy, uint32_t pfn);
+	void (*close)(struct run *run);
+};
+
+extern const struct replay_mode replay_by_address, replay_by_alloc;
 
 #endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Alloc mode: the allocator chooses the frames, and the trace's frames stand for those that it gave.
+ *
+ * Promises: an event that cannot be applied is named with its reason; nothing is skipped. What a place holds is checked
+ *           here, at the same price for every allocator, as some check nothing. The metadata names the trace's frame:
+ *           a frame that is handed out twice is seen by the look-up of its first holder.
+ * Needs:    alloc_impl.h for the allocators. Whose turn it is, is the caller's business.
+ */
+#include "replay_state.h"
+
+#include <stdlib.h>
+
+/* As much again as the traces name: their kernel placed runs otherwise, and retired frames are not free yet. */
+#define FRAMES_PER_FRAME 2
+#define FRAMES_MORE 4096
+
+static uint64_t cookie_of(const struct copy *copy, uint32_t pfn)
+{
+	return UINT64_C(0x9e3779b97f4a7c15) + copy->base + pfn;
+}
+
+static const char *const not_allocated = "the frame is not allocated";
+
+static const char *allocate(struct worker *worker, const struct replay_step *step)
+{
+	struct copy *copy = worker->copy;
+	struct run *run = worker->run;
+	struct place *place = &copy->places[step->pfn];
+	uint32_t nr = UINT32_C(1) << step->order;
+	uint64_t meta[2] = {cookie_of(copy, step->pfn), step->kind};
+
+	for (uint32_t i = 0; i < nr; i++) {
+		if (place[i].is_held)
+			return "the frame is allocated already";
+		if (place[i].cached)
+			return "the page cache has the frame";
+	}
+	if (nr == 1) {
+		worker->run_items[0] = run->config->alloc->alloc(run->pool, &run->types[step->kind], meta);
+		if (!worker->run_items[0])
+			return mslot_err_name(MSLOT_NO_MEMORY);
+	} else if (!run->config->alloc->alloc_run(run->pool, step->order, &run->types[step->kind], meta,
+						  worker->run_items)) {
+		return mslot_err_name(MSLOT_NO_MEMORY);
+	}
+	for (uint32_t i = 0; i < nr; i++)
+		place[i] = (struct place){.item = worker->run_items[i], .kind = step->kind, .is_held = true};
+	return NULL;
+}
+
+static const char *put(struct worker *worker, const struct replay_step *step)
+{
+	struct place *place = &worker->copy->places[step->pfn];
+	uint32_t nr = UINT32_C(1) << step->order;
+
+	for (uint32_t i = 0; i < nr; i++)
+		if (!place[i].is_held)
+			return not_allocated;
+	for (uint32_t i = 0; i < nr; i++) {
+		place[i].is_held = false;
+		worker->run_items[i] = place[i].item;
+	}
+	worker->run->config->alloc->put(worker->run->pool, step->order, worker->run_items);
+	return NULL;
+}
+
+static const char *apply(struct worker *worker, const struct replay_step *step)
+{
+	struct copy *copy = worker->copy;
+	const struct alloc_impl *alloc = worker->run->config->alloc;
+	void *pool = worker->run->pool;
+	struct place *place = &copy->places[step->pfn];
+
+	switch (step->op) {
+	case 'P':
+	case 'A':
+		return allocate(worker, step);
+	case 'F':
+		return put(worker, step);
+	case 'I':
+		if (!place->is_held)
+			return not_allocated;
+		place->cached++;
+		return alloc->forget(pool, place->item) ? NULL : "the reference could not be forgotten";
+	case 'D':
+		if (!place->cached)
+			return mslot_err_name(MSLOT_NOT_FORGOTTEN);
+		place->cached--;
+		return alloc->put_forgotten(pool, place->item) ? NULL : mslot_err_name(MSLOT_NOT_FORGOTTEN);
+	case 'G':
+		if (!place->is_held && !place->cached)
+			return not_allocated;
+		return alloc->look(pool, place->item, &worker->run->types[place->kind], cookie_of(copy, step->pfn))
+			       ? NULL
+			       : "the metadata is another frame's";
+	case 'M':
+		if (!place->is_held && !place->cached)
+			return not_allocated;
+		return alloc->get_put(pool, place->item) ? NULL : "no reference could be taken";
+	}
+	return NULL;
+}
+
+static const char *open_pool(struct run *run, uint64_t nr_frames)
+{
+	run->pool = run->config->alloc->create(FRAMES_PER_FRAME * nr_frames + FRAMES_MORE);
+	return run->pool ? NULL : mslot_err_name(MSLOT_NO_MEMORY);
+}
+
+static bool open_copy(struct copy *copy)
+{
+	copy->places = calloc(copy->run->trace->nr_frames, sizeof(*copy->places));
+	return copy->places;
+}
+
+static bool open_worker(struct worker *worker)
+{
+	worker->run_items = malloc(sizeof(*worker->run_items) << ALLOC_MAX_ORDER);
+	return worker->run_items;
+}
+
+static const char *drop_cached(struct copy *copy, uint32_t pfn)
+{
+	struct place *place = &copy->places[pfn];
+
+	if (!place->cached)
+		return mslot_err_name(MSLOT_NOT_FORGOTTEN);
+	place->cached--;
+	return copy->run->config->alloc->put_forgotten(copy->run->pool, place->item) ? NULL : "no reference is left";
+}
+
+static void drop_held(struct copy *copy, uint32_t pfn)
+{
+	copy->places[pfn].is_held = false;
+	copy->run->config->alloc->put(copy->run->pool, 0, &copy->places[pfn].item);
+}
+
+static void barrier(struct run *run)
+{
+	run->config->alloc->barrier(run->pool);
+}
+
+static bool is_clean(struct run *run, uint64_t *nr_broken)
+{
+	return run->config->alloc->is_clean(run->pool, nr_broken);
+}
+
+static void give_up(struct copy *copy, uint32_t pfn)
+{
+	if (copy->places[pfn].is_held)
+		drop_held(copy, pfn);
+	while (copy->places[pfn].cached)
+		(void)drop_cached(copy, pfn);
+}
+
+static void close_pool(struct run *run)
+{
+	for (unsigned i = 0; run->workers && i < run->config->nr_threads; i++)
+		free(run->workers[i].run_items);
+	for (struct copy *copy = run->copies; copy && copy->run; copy++)
+		free(copy->places);
+	if (run->pool)
+		run->config->alloc->destroy(run->pool);
+}
+
+const struct replay_mode replay_by_alloc = {open_pool, open_copy, open_worker, apply,	drop_cached,
+					    drop_held, barrier,	  is_clean,    give_up, close_pool};
