@@ -256,12 +256,15 @@ void counted_barrier(void *pool)
 	(void)pool;
 }
 
-static const struct alloc_impl *const impls[] = {&impl_mslot,	   &impl_list_fas,     &impl_list_mutex,
-						 &impl_bitmap_fas, &impl_bitmap_mutex,
-#ifdef CK_F_STACK_POP_MPMC
-						 &impl_stack,
+static const struct alloc_impl *const impls[] = {
+	&impl_mslot, &impl_list_fas, &impl_list_mutex, &impl_bitmap_fas, &impl_bitmap_mutex, &impl_malloc,
+#ifdef ALLOC_CK_RING
+	&impl_ring,
 #endif
-						 &impl_ring,	   &impl_malloc,       NULL};
+#ifdef ALLOC_CK_STACK
+	&impl_stack,
+#endif
+	NULL};
 
 const struct alloc_impl *const *alloc_impl_list(void)
 {

@@ -181,6 +181,7 @@ LOCKED(bitmap, mutex, pthread_mutex_lock, pthread_mutex_unlock)
 
 /* ---- Concurrency Kit's lock-free stack and ring ---- */
 
+#ifdef ALLOC_CK_STACK
 static struct pool *new_stack(uint64_t nr, bool is_mutex)
 {
 	struct pool *pool = pool_create(nr, is_mutex);
@@ -190,7 +191,6 @@ static struct pool *new_stack(uint64_t nr, bool is_mutex)
 	return pool;
 }
 
-#ifdef CK_F_STACK_POP_MPMC
 static struct item *stack_take(struct pool *pool)
 {
 	ck_stack_entry_t *entry = ck_stack_pop_mpmc(&pool->stack);
@@ -205,6 +205,8 @@ static void stack_give(struct pool *pool, struct item *item)
 	ck_stack_push_mpmc(&pool->stack, &item->entry);
 }
 #endif
+
+#ifdef ALLOC_CK_RING
 
 static struct pool *new_ring(uint64_t nr, bool is_mutex)
 {
@@ -242,6 +244,7 @@ static void ring_give(struct pool *pool, struct item *item)
 	while (!ck_ring_enqueue_mpmc(&pool->ring, pool->buffer, item))
 		ck_pr_stall();
 }
+#endif
 
 /* ---- the calls of each ---- */
 
@@ -317,7 +320,9 @@ POOL(list_fas, "list-fas", list, false)
 POOL(list_mutex, "list-mutex", list, true)
 POOL(bitmap_fas, "bitmap-fas", bitmap, false)
 POOL(bitmap_mutex, "bitmap-mutex", bitmap, true)
-#ifdef CK_F_STACK_POP_MPMC
+#ifdef ALLOC_CK_STACK
 POOL(stack, "ck_stack", stack, false)
 #endif
+#ifdef ALLOC_CK_RING
 POOL(ring, "ck_ring", ring, false)
+#endif

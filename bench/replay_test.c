@@ -64,17 +64,45 @@ static struct trace draw_trace(void)
 		.name = "drawn", .nr_cpus = NR_CPUS, .nr_frames = NR_FRAMES, .nr_events = nr, .events = drawn};
 }
 
-static struct replay_result replay(const struct impl *impl, const struct trace *trace, unsigned nr_threads,
-				   bool is_deferred, unsigned rounds)
+static struct replay_result replay_with(const struct replay_config *config, const struct trace *trace)
 {
-	struct replay_config config = {
-		.impl = impl, .is_deferred = is_deferred, .nr_threads = nr_threads, .rounds = rounds};
 	struct replay_result result;
-	bool ok = replay_run(&config, trace, &result);
+	bool ok = replay_run(config, trace, &result);
 
 	samples_free(&result.latency);
 	assert_int_equal(ok, !result.error[0]);
 	return result;
+}
+
+static struct replay_result replay(const struct impl *impl, const struct trace *trace, unsigned nr_threads,
+				   bool is_deferred, unsigned rounds)
+{
+	return replay_with(
+		&(struct replay_config){
+			.impl = impl, .is_deferred = is_deferred, .nr_threads = nr_threads, .rounds = rounds},
+		trace);
+}
+
+static struct replay_result replay_alloc(const struct alloc_impl *alloc, const struct trace *trace, unsigned nr_threads,
+					 bool is_deferred, unsigned rounds)
+{
+	return replay_with(
+		&(struct replay_config){
+			.alloc = alloc, .is_deferred = is_deferred, .nr_threads = nr_threads, .rounds = rounds},
+		trace);
+}
+
+static void assert_result(const struct replay_result *of, const char *name, const struct trace *trace,
+			  unsigned nr_threads, unsigned rounds)
+{
+	struct replay_result result = *of;
+
+	if (result.error[0])
+		fail_msg("%s, %u threads: %s", name, nr_threads, result.error);
+	assert_int_equal(result.copies, (nr_threads + trace->nr_cpus - 1) / trace->nr_cpus);
+	assert_int_equal(result.events, trace->nr_events * result.copies * rounds);
+	assert_true(result.is_clean);
+	assert_int_equal(result.nr_broken, 0);
 }
 
 static void assert_applied(const struct impl *impl, const struct trace *trace, unsigned nr_threads, bool is_deferred,
@@ -82,12 +110,7 @@ static void assert_applied(const struct impl *impl, const struct trace *trace, u
 {
 	struct replay_result result = replay(impl, trace, nr_threads, is_deferred, rounds);
 
-	if (result.error[0])
-		fail_msg("%s, %u threads: %s", impl->name, nr_threads, result.error);
-	assert_int_equal(result.copies, (nr_threads + trace->nr_cpus - 1) / trace->nr_cpus);
-	assert_int_equal(result.events, trace->nr_events * result.copies * rounds);
-	assert_true(result.is_clean);
-	assert_int_equal(result.nr_broken, 0);
+	assert_result(&result, impl->name, trace, nr_threads, rounds);
 }
 
 static void every_impl_applies_every_event(void **state)
@@ -166,6 +189,88 @@ static void a_sparse_trace_costs_what_it_names(void **state)
 	replay_plan_free(&plan);
 }
 
+static void every_allocator_applies_every_event(void **state)
+{
+	struct trace trace = draw_trace();
+
+	(void)state;
+	for (const struct alloc_impl *const *alloc = alloc_impl_list(); *alloc; alloc++)
+		for (unsigned nr_threads = 1; nr_threads <= 4; nr_threads++)
+			for (int is_deferred = 0; is_deferred <= (*alloc)->can_defer; is_deferred++) {
+				struct replay_result result = replay_alloc(*alloc, &trace, nr_threads, is_deferred, 2);
+
+				assert_result(&result, (*alloc)->name, &trace, nr_threads, 2);
+			}
+}
+
+/* As above, on line 4, after an event on line 3. */
+static void an_event_that_no_allocator_can_apply_is_named(void **state)
+{
+	static const struct {
+		struct trace_event before, event;
+		const char *what;
+	} wrong[] = {
+		{{.op = 'M', .pfn = 2}, {.op = 'A', .pfn = 2}, "A cpu 0 pfn 0x2: the frame is allocated already"},
+		{{.op = 'M', .pfn = 2}, {.op = 'A', .order = 2}, "A cpu 0 pfn 0x0: the frame is allocated already"},
+		{{.op = 'F', .pfn = 2}, {.op = 'F', .pfn = 2}, "F cpu 0 pfn 0x2: the frame is not allocated"},
+		{{.op = 'F', .pfn = 2}, {.op = 'F', .pfn = 2, .cpu = 1}, "F cpu 1 pfn 0x2: the frame is not allocated"},
+		{{.op = 'M', .pfn = 2},
+		 {.op = 'F', .pfn = 2, .order = 1},
+		 "F cpu 0 pfn 0x2: the frame is not allocated"},
+		{{.op = 'F', .pfn = 2}, {.op = 'I', .pfn = 2}, "I cpu 0 pfn 0x2: the frame is not allocated"},
+		{{.op = 'M', .pfn = 2}, {.op = 'D', .pfn = 2, .cpu = 1}, "D cpu 1 pfn 0x2: NOT_FORGOTTEN"},
+		{{.op = 'F', .pfn = 2}, {.op = 'G', .pfn = 2}, "G cpu 0 pfn 0x2: the frame is not allocated"},
+		{{.op = 'F', .pfn = 2}, {.op = 'M', .pfn = 2}, "M cpu 0 pfn 0x2: the frame is not allocated"},
+		{{.op = 'M', .pfn = 2}, {.op = 'M', .pfn = 3}, "M cpu 0 pfn 0x3: the frame is not allocated"},
+	};
+
+	(void)state;
+	for (const struct alloc_impl *const *alloc = alloc_impl_list(); *alloc; alloc++) {
+		for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+			struct trace_event events[] = {{.op = 'A', .pfn = 2}, wrong[i].before, wrong[i].event};
+			struct trace trace = {
+				.name = "wrong", .nr_cpus = 2, .nr_frames = 8, .nr_events = 3, .events = events};
+			char expected[128];
+
+			snprintf(expected, sizeof(expected), "trace wrong: line 4: %s", wrong[i].what);
+			assert_string_equal(replay_alloc(*alloc, &trace, 2, (*alloc)->can_defer, 1).error, expected);
+		}
+	}
+}
+
+/* What an allocator that is wrong gives: the frame that it gave before. */
+static void *given;
+
+static void *alloc_again(void *pool, const struct mslot_type *type, const uint64_t meta[2])
+{
+	if (!given)
+		given = alloc_impl_find("list-fas")->alloc(pool, type, meta);
+	else
+		memcpy(given, meta, 2 * sizeof(*meta));
+	return given;
+}
+
+static void lose(void *pool, unsigned order, void **items)
+{
+	(void)pool, (void)order, (void)items;
+}
+
+static void an_allocator_that_is_wrong_is_seen(void **state)
+{
+	struct trace_event events[] = {{.op = 'A'}, {.op = 'A', .pfn = 1}, {.op = 'G'}};
+	struct trace trace = {.name = "right", .nr_cpus = 1, .nr_frames = 2, .nr_events = 3, .events = events};
+	struct alloc_impl twice = *alloc_impl_find("list-fas"), loses = twice;
+
+	(void)state;
+	twice.alloc = alloc_again;
+	given = NULL;
+	assert_string_equal(replay_alloc(&twice, &trace, 1, false, 1).error,
+			    "trace right: line 4: G cpu 0 pfn 0x0: the metadata is another frame's");
+	loses.put = lose;
+	assert_string_equal(replay_alloc(&loses, &trace, 1, false, 1).error,
+			    "trace right: the audit after the replay is not clean");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +279,9 @@ int main(void)
 		cmocka_unit_test(an_event_that_cannot_be_applied_is_named),
 		cmocka_unit_test(a_trace_without_events_is_applied),
 		cmocka_unit_test(a_sparse_trace_costs_what_it_names),
+		cmocka_unit_test(every_allocator_applies_every_event),
+		cmocka_unit_test(an_event_that_no_allocator_can_apply_is_named),
+		cmocka_unit_test(an_allocator_that_is_wrong_is_seen),
 	};
 
 	printf("seed %d\n", SEED);
