@@ -4,9 +4,13 @@
  * linked below 1 GiB: the tables by address need their first entry only.
  */
 #include "model.h"
-#include "table/region.h"
+#include "table/give_back.h"
 
-static struct slot slots[MODEL_FRAMES];
+/* As a region's slots begin a page. */
+_Alignas(4096) static struct slot slots[MODEL_FRAMES];
+/* What the index of free frames takes. */
+_Alignas(64) static char hints[1024];
+static struct node_range ranges[] = {{.end = MODEL_FRAMES, .hints = hints}};
 #define FOUR(x) x, x, x, x
 /* As mslot_region_create() makes it. */
 static struct {
@@ -16,6 +20,9 @@ static struct {
 	   .nr_frames = MODEL_FRAMES,
 	   .frame_shift = 12,
 	   .backlog_limit = 1000,
+	   .id = 1,
+	   .nr_ranges = 1,
+	   .ranges = ranges,
 	   .known_types = {FOUR(FOUR({.type = KNOWN_NONE}))}},
 	  {GRAIN_TOUCHED}};
 
@@ -27,11 +34,13 @@ __attribute__((constructor)) static void open_region(void)
 {
 	/* Not a store that an engine would be told of: none is there yet. */
 	atomic_init(&region_of_chunk[0], &made.region);
+	atomic_init(&backlog_of_chunk[0].region_id, made.region.id);
 }
 
-void model_reset_backlog(void)
+void model_reset_tables(void)
 {
 	atomic_store_explicit(region_backlog(&made.region), 0, memory_order_relaxed);
+	atomic_store_explicit(&give_back_hooks, NULL, memory_order_relaxed);
 }
 
 void fault_report(const struct mslot_fault *fault)

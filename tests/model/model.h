@@ -30,8 +30,8 @@ struct model {
 
 extern const struct model models[];
 extern struct mslot_region *const model_region;
-/* The count beside the region, which an engine does not restore with the static data. */
-void model_reset_backlog(void);
+/* What lies beside the region, and an engine does not restore with the static data. */
+void model_reset_tables(void);
 
 void model_fail(const char *what, const char *file, int line);
 #define MODEL_CHECK(condition) ((condition) ? (void)0 : model_fail(#condition, __FILE__, __LINE__))

@@ -52,6 +52,18 @@ extern "C" int model_mutex_lock(void *mutex)
 	return 0;
 }
 
+extern "C" int model_mutex_trylock(void *mutex)
+{
+	sync_object &m = sync_of(mutex);
+
+	switch_point();
+	if (m.value)
+		return -1;
+	m.value = 1;
+	clock_acquire(m.c);
+	return 0;
+}
+
 extern "C" int model_mutex_unlock(void *mutex)
 {
 	sync_object &m = sync_of(mutex);

@@ -43,6 +43,7 @@ extern "C" void __tsan_on_report(void *)
 	WRAP(bits, exchange, (volatile uint##bits##_t * a, uint##bits##_t v, int mo), (a, v, mo))                      \
 	WRAP(bits, fetch_add, (volatile uint##bits##_t * a, uint##bits##_t v, int mo), (a, v, mo))                     \
 	WRAP(bits, fetch_sub, (volatile uint##bits##_t * a, uint##bits##_t v, int mo), (a, v, mo))                     \
+	WRAP(bits, fetch_and, (volatile uint##bits##_t * a, uint##bits##_t v, int mo), (a, v, mo))                     \
 	WRAP(bits, fetch_or, (volatile uint##bits##_t * a, uint##bits##_t v, int mo), (a, v, mo))                      \
 	WRAP(bits, compare_exchange_val,                                                                               \
 	     (volatile uint##bits##_t * a, uint##bits##_t expected, uint##bits##_t v, int mo, int fail_mo),            \
@@ -55,6 +56,7 @@ extern "C" void __tsan_on_report(void *)
 	}
 WRAPS(64)
 WRAPS(32)
+WRAPS(8)
 
 static void thread_main()
 {
@@ -80,7 +82,7 @@ static void execute(uint64_t seed)
 
 	random_state = seed;
 	restore_image();
-	model_reset_backlog();
+	model_reset_tables();
 	reset_standins();
 	failure = nullptr;
 	nr_steps = 0;

@@ -26,6 +26,7 @@
 #define PTHREAD_CREATE_DETACHED 1
 
 int model_mutex_lock(void *mutex);
+int model_mutex_trylock(void *mutex);
 int model_mutex_unlock(void *mutex);
 int model_cond_wait(void *cond, void *mutex);
 int model_cond_broadcast(void *cond);
@@ -35,6 +36,7 @@ int model_key_create(void (*destroy)(void *));
 int model_set_specific(const void *value);
 
 #define pthread_mutex_lock(mutex) model_mutex_lock(mutex)
+#define pthread_mutex_trylock(mutex) model_mutex_trylock(mutex)
 #define pthread_mutex_unlock(mutex) model_mutex_unlock(mutex)
 #define pthread_cond_wait(cond, mutex) model_cond_wait(cond, mutex)
 #define pthread_cond_broadcast(cond) model_cond_broadcast(cond)
