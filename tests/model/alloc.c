@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Allocation against allocation, drops and claims, through the caches, the index and the slots. With an immediate type,
+ * so that threads need no grace periods.
+ *
+ * Proves: no frame is handed out twice; hints that are wrong either way cost nothing but time; runs are all or nothing,
+ *         and of two that collide one gets through; NO_MEMORY is answered only if at some moment nothing fitted, in
+ *         every order that what the threads have seen of each other allows.
+ */
+#include "alloc/free_index.h"
+#include "handle/handle.h"
+#include "model.h"
+
+static const struct mslot_type type = {.name = "t", .meta_bytes = 8, .flags = MSLOT_TYPE_IMMEDIATE};
+static struct mslot_frame *frames[MODEL_FRAMES];
+static const uint64_t one = 1;
+/* Registration, as far as it matters where nothing waits for a grace period: they may remember frames. */
+static struct reclaim_thread registered[MODEL_THREADS_MAX];
+
+static void hold(unsigned i)
+{
+	frames[i] = mslot_frame_claim(model_region, MODEL_PADDR(i), &type, &one, NULL);
+}
+
+static void hold_0(void)
+{
+	hold(0);
+}
+
+static void hold_0_and_1(void)
+{
+	hold(0);
+	hold(1);
+}
+
+static void hold_all(void)
+{
+	hold(0);
+	hold(1);
+	hold(2);
+}
+
+/* Nothing is held, but the index says that all is taken. */
+static void all_hidden(void)
+{
+	struct mslot_frame *frame = mslot_alloc_frame(model_region, &type, &one, NULL, NULL);
+
+	mslot_frame_drop(frame);
+	free_index_take(model_region->ranges[0].hints, 0, 7);
+}
+
+/* Frames 0 and 1 are held, and another thread has begun to settle the count, and does not go on. */
+static void hold_0_and_1_another_settles(void)
+{
+	hold_0_and_1();
+	MODEL_CHECK(scarce_begin(model_region));
+}
+
+static struct mslot_frame *alloc(unsigned thread)
+{
+	enum mslot_err why = MSLOT_OK;
+	struct mslot_frame *frame;
+
+	reclaim_self = &registered[thread];
+	frame = mslot_alloc_frame(model_region, &type, &one, NULL, &why);
+	if (frame) {
+		model_add(MODEL_WON, 1);
+		MODEL_CHECK(*(const uint64_t *)mslot_frame_meta(frame, &type) == 1);
+	} else {
+		MODEL_CHECK(why == MSLOT_NO_MEMORY);
+	}
+	return frame;
+}
+
+static void alloc_a(void)
+{
+	alloc(0);
+}
+
+static void alloc_b(void)
+{
+	alloc(1);
+}
+
+static void alloc_must(void)
+{
+	MODEL_CHECK(alloc(1));
+}
+
+static void alloc_drop(void)
+{
+	struct mslot_frame *frame = alloc(1);
+
+	if (frame)
+		mslot_frame_drop(frame);
+}
+
+static void alloc_stranger(void)
+{
+	MODEL_CHECK(mslot_alloc_frame(model_region, &type, &one, NULL, NULL));
+	model_add(MODEL_WON, 1);
+}
+
+static enum mslot_err alloc_two(unsigned thread)
+{
+	struct mslot_segment segment;
+	enum mslot_err err;
+
+	reclaim_self = &registered[thread];
+	err = mslot_alloc_segment(model_region, 2, 1, &type, NULL, NULL, NULL, &segment);
+	MODEL_CHECK(!err || err == MSLOT_NO_MEMORY);
+	if (!err)
+		model_add(MODEL_WON, 1);
+	return err;
+}
+
+static void alloc_two_a(void)
+{
+	alloc_two(0);
+}
+
+static void alloc_two_b(void)
+{
+	alloc_two(1);
+}
+
+static void alloc_two_must(void)
+{
+	MODEL_CHECK(alloc_two(1) == MSLOT_OK);
+}
+
+static void drop_0(void)
+{
+	reclaim_self = &registered[0];
+	mslot_frame_drop(frames[0]);
+}
+
+/* At each moment either of them is free. */
+static void drop_0_claim_2(void)
+{
+	drop_0();
+	hold(2);
+}
+
+/* As above, over and over. The other may hold one of them for a moment, on its way to two. */
+static void drop_0_claim_2_and_back(void)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned from = i % 2 ? 2 : 0;
+
+		if (frames[from])
+			mslot_frame_drop(frames[from]);
+		hold(2 - from);
+		model_yield();
+	}
+}
+
+/* All that are unused can be allocated, and no more. */
+static void rest_is_there(void)
+{
+	unsigned nr_unused = 0;
+
+	for (unsigned i = 0; i < MODEL_FRAMES; i++)
+		nr_unused += state_of(slot_peek_state(&model_region->slots[i])) == STATE_UNUSED;
+	for (unsigned i = 0; i < nr_unused; i++)
+		MODEL_CHECK(mslot_alloc_frame(model_region, &type, &one, NULL, NULL));
+	MODEL_CHECK(!mslot_alloc_frame(model_region, &type, &one, NULL, NULL));
+	MODEL_CHECK(model_count(MODEL_FAULTS) == 0);
+}
+
+static void two_have_one(void)
+{
+	MODEL_CHECK(model_count(MODEL_WON) == 2);
+	rest_is_there();
+}
+
+static void one_has_one(void)
+{
+	MODEL_CHECK(model_count(MODEL_WON) == 1);
+	rest_is_there();
+}
+
+const struct model models[] = {
+	{"alloc/two-alloc", 2, NULL, two_have_one, {alloc_a, alloc_b}},
+	{"alloc/begin-drop", 2, hold_0, rest_is_there, {drop_0, alloc_b}},
+	{"alloc/two-hidden", 2, all_hidden, two_have_one, {alloc_a, alloc_b}},
+	{"alloc/stranger-alloc", 2, hold_0, two_have_one, {alloc_stranger, alloc_b}},
+	{"alloc/last-drop", 2, hold_all, rest_is_there, {drop_0, alloc_drop}},
+	{"alloc/one-moves", 2, hold_0_and_1, one_has_one, {drop_0_claim_2, alloc_must}},
+	{"alloc/one-moves-another-settles",
+	 2,
+	 hold_0_and_1_another_settles,
+	 one_has_one,
+	 {drop_0_claim_2, alloc_must}},
+	{"alloc/two-runs-collide", 2, NULL, one_has_one, {alloc_two_a, alloc_two_b}},
+	{"alloc/run-drop", 2, hold_all, rest_is_there, {drop_0, alloc_two_b}},
+	{"alloc/run-moves", 2, hold_0, one_has_one, {drop_0_claim_2, alloc_two_must}},
+	{"alloc/run-moves-and-back", 2, hold_0, one_has_one, {drop_0_claim_2_and_back, alloc_two_must}},
+	{0},
+};
