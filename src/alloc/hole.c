@@ -13,8 +13,8 @@
 
 static bool swap_grain(struct mslot_region *region, uint64_t at, uint32_t from, uint32_t to)
 {
-	/* [relaxed] the swap decides between us and who claims there; nothing is read by it. */
-	return atomic_compare_exchange_strong_explicit(region_grain(region, at), &from, to, memory_order_relaxed,
+	/* [release:taken] as a claim; the swap decides between us and who claims there. */
+	return atomic_compare_exchange_strong_explicit(region_grain(region, at), &from, to, memory_order_release,
 						       /* [relaxed] it is not as wanted. */
 						       memory_order_relaxed);
 }

@@ -178,15 +178,15 @@ static inline bool region_is_touched(const struct mslot_region *region, uint64_t
 /* The grain is a hole: its slots are not in memory and say nothing of it. Others are holes one by one. */
 static inline bool region_is_hole(const struct mslot_region *region, uint64_t index)
 {
-	/* [relaxed] a hole is one for good. */
-	return atomic_load_explicit(region_grain(region, index), memory_order_relaxed) == GRAIN_HOLE;
+	/* [acquire:taken] as slot_look(); a hole is one for good. */
+	return atomic_load_explicit(region_grain(region, index), memory_order_acquire) == GRAIN_HOLE;
 }
 
 /* The word of a slot, which may lie where no memory is. */
 static inline uint64_t region_word(const struct mslot_region *region, uint64_t index)
 {
 	if (region_is_touched(region, index))
-		return slot_peek_state(&region->slots[index]);
+		return slot_look(&region->slots[index]);
 	return region_is_hole(region, index) ? STATE_HOLE : 0;
 }
 

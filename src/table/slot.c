@@ -29,6 +29,12 @@ bool slot_is_plain(const struct slot *slot)
 	return atomic_load_explicit(&slot->type, memory_order_relaxed) & TYPE_PLAIN;
 }
 
+uint64_t slot_look(const struct slot *slot)
+{
+	/* [acquire:taken] whoever finds it taken finds free what its claimer knew to be free. */
+	return atomic_load_explicit(&slot->state, memory_order_acquire);
+}
+
 /* Swaps by the edge that they are an end of. Each fails where somebody came, went, or failed to get meanwhile; *word is
  * then what it says now. */
 
@@ -60,16 +66,14 @@ static inline bool swap_acquire_forget(struct slot *slot, uint64_t *word, uint64
 
 /* ---- unused -> busy -> shared or unique ---- */
 
-/*
- * The moves hand their word on, so that the next one need not load it: a load of a word that was just swapped waits for
- * the swap, and the next swap for the load.
- */
+/* The moves hand their word on: to load it again would wait for the swap, and the next swap for the load. */
 bool slot_try_claim(struct slot *slot, uint64_t word)
 {
-	/* [acquire:recycle] what the last holder did to metadata and payload is over before we write. */
+	/* [acquire:recycle] what the last holder did to metadata and payload is over before we write. And
+	 * [release:taken]: whoever finds this taken finds free what we knew to be free. */
 	return LIKELY(state_of(word) == STATE_UNUSED &&
 		      atomic_compare_exchange_strong_explicit(&slot->state, &word, state_word(STATE_BUSY, word, 0, 0),
-							      memory_order_acquire,
+							      memory_order_acq_rel,
 							      /* [relaxed] a failed getter moved it, or we lost. */
 							      memory_order_relaxed));
 }
@@ -88,8 +92,8 @@ enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed)
 /* The claimed frame is none. */
 void slot_make_hole(struct slot *slot, uint64_t claimed)
 {
-	/* [relaxed] nothing is read by it. */
-	atomic_store_explicit(&slot->state, state_make_hole(claimed), memory_order_relaxed);
+	/* [release:taken] as the claim. */
+	atomic_store_explicit(&slot->state, state_make_hole(claimed), memory_order_release);
 }
 
 void slot_unclaim(struct slot *slot)
@@ -115,8 +119,8 @@ void slot_publish(struct slot *slot, uint64_t claimed)
 
 void slot_publish_unique(struct slot *slot, uint64_t claimed)
 {
-	/* [relaxed] nobody may look yet; share or into_raw releases. */
-	atomic_store_explicit(&slot->state, state_word(STATE_UNIQUE, claimed, 0, 0), memory_order_relaxed);
+	/* [release:taken] as the claim. Nobody may look at metadata yet; share or into_raw releases that. */
+	atomic_store_explicit(&slot->state, state_word(STATE_UNIQUE, claimed, 0, 0), memory_order_release);
 }
 
 /* ---- counting ---- */
@@ -438,11 +442,11 @@ enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type)
 	return (first ^ last) & (STATE_MASK | GEN_MASK) ? MSLOT_BUSY : MSLOT_WRONG_TYPE;
 }
 
-/* Gives the word, after which nobody retires the slot without seeing what the caller did before. */
+/* Gives the word; whoever retires the slot after that sees what the caller did before. */
 uint64_t slot_settle(struct slot *slot)
 {
-	/* [release:attention] adds nothing, but has its place among the moves. */
-	return atomic_fetch_add_explicit(&slot->state, 0, memory_order_release);
+	/* [release:attention] adds nothing, but has its place among the moves. [acquire:taken] as slot_look(). */
+	return atomic_fetch_add_explicit(&slot->state, 0, memory_order_acq_rel);
 }
 
 /* True if the frame is to be given back to whoever finds free frames. */

@@ -51,6 +51,8 @@ enum slot_put {
 };
 
 uint64_t slot_peek_state(const struct slot *slot);
+/* The same, for whoever is to say what is free. */
+uint64_t slot_look(const struct slot *slot);
 const struct mslot_type *slot_type(const struct slot *slot);
 bool slot_is_plain(const struct slot *slot);
 

@@ -81,6 +81,27 @@ static void all_is_over(void)
 	MODEL_CHECK(model_count(MODEL_ENDED) == model_count(MODEL_WON) + 1);
 }
 
+/* On a frame each, so that all that they share is what the region knows of the type. */
+static void claim_own(unsigned frame)
+{
+	uint64_t value = 1;
+	struct mslot_frame *mine = mslot_frame_claim(model_region, MODEL_PADDR(frame), &type, &value, NULL);
+
+	MODEL_CHECK(mine && mslot_frame_meta(mine, &type));
+	mslot_frame_drop(mine);
+	MODEL_CHECK(model_count(MODEL_ENDED) >= 1);
+}
+
+static void claim_own_0(void)
+{
+	claim_own(0);
+}
+
+static void claim_own_1(void)
+{
+	claim_own(1);
+}
+
 static struct mslot_frame *kept;
 
 /* Nobody drops what was claimed: of two, one wins. */
@@ -102,5 +123,6 @@ const struct model models[] = {
 	{"claim/claim-claim-get", 2, NULL, all_is_over, {claim_1, claim_2, get_read_drop}},
 	{"claim/claim-get", 4, NULL, all_is_over, {claim_1, get_read_drop}},
 	{"claim/one-winner", 3, NULL, one_won, {claim_and_keep, claim_and_keep, get_read_drop}},
+	{"claim/known-type", 3, NULL, NULL, {claim_own_0, claim_own_1}},
 	{0},
 };

@@ -127,6 +127,7 @@ int main(int argc, char **argv)
 	bool held = true;
 
 	find_image();
+	signal(SIGSEGV, on_crash);
 	if (nr_granules > MAX_GRANULES)
 		die("too much static data");
 	for (current = models; current->name; current++) {

@@ -7,6 +7,7 @@
 
 #include "model.h"
 
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -57,6 +58,14 @@ static void restore_image()
 /* ---- the scenario, and its counters ---- */
 
 static const struct model *current;
+
+/* A line for the scenario that ran, as for any that failed. */
+static void on_crash(int)
+{
+	printf("%-35s crashed  the program crashes\n", current->name);
+	fflush(stdout);
+	_exit(3);
+}
 static unsigned nr_threads;
 static int counters[MODEL_COUNTERS];
 

@@ -2,8 +2,8 @@
  *
  * The index of free frames by itself: frames given, and rows taken, in several threads.
  *
- * Proves: no frame is handed out twice and none is lost; what was given is found again, whoever fills its word or a word
- *         above it meanwhile; a block whose rows all became free says so; who takes a frame's hint sees what the one who
+ * Proves: no frame is handed out twice and none is lost; what was given is found again, whoever fills its word or a
+ * word above it meanwhile; a block whose rows all became free says so; who takes a frame's hint sees what the one who
  *         gave it did before.
  */
 #include "alloc/free_index.h"
@@ -15,14 +15,17 @@
 /* Three levels: all frames of 65 rows are taken, but the second and third of ROW. */
 enum { NR_ROWS = 65 };
 static _Atomic uint64_t three_levels[] = {
-	[0 ... NR_ROWS - 1] = FULL, /* rows */
+	[0 ... NR_ROWS - 1] = FULL,
 	[ROW] = FULL & ~UINT64_C(6),
-	[NR_ROWS] = FULL & ~(UINT64_C(1) << ROW), /* "this row is full" */
+	/* "This row is full." */
+	[NR_ROWS] = FULL & ~(UINT64_C(1) << ROW),
 	[NR_ROWS + 1] = FULL,
-	[NR_ROWS + 2] = FULL & ~UINT64_C(1), /* "this word of the above is full" */
-	[NR_ROWS + 3] = FULL,		     /* blocks, and above them */
+	/* "This word of the above is full." */
+	[NR_ROWS + 2] = FULL & ~UINT64_C(1),
+	/* Blocks, and above them; then a byte a block. */
+	[NR_ROWS + 3] = FULL,
 	[NR_ROWS + 4] = FULL,
-	[NR_ROWS + 5] = FULL, /* a byte a block */
+	[NR_ROWS + 5] = FULL,
 	[NR_ROWS + 6] = 0xff,
 };
 static _Atomic uint64_t zeros[16];

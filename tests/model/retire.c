@@ -8,6 +8,7 @@
  *         access to a queue or a link races; after mslot_barrier() on_drop has run.
  */
 #include "model.h"
+#include "reclaim/reclaim.h"
 
 static void on_drop(void *meta, uint64_t paddr, void *memory)
 {
@@ -82,6 +83,34 @@ static void drop_yield_drop(void)
 	mslot_frame_drop(frames[1]);
 	model_yield();
 	mslot_frame_drop(frames[2]);
+}
+
+/* It recycles what it has retired itself, as allocation does that finds nothing. */
+static void drop_yield_drain(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	mslot_frame_drop(frames[0]);
+	model_yield();
+	reclaim_drain_own();
+}
+
+/* What is drained is of a queue that was flipped away meanwhile, or has come back. */
+static void drop_yield_drop_drain(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	mslot_frame_drop(frames[0]);
+	model_yield();
+	reclaim_drain_own();
+	mslot_frame_drop(frames[1]);
+	model_yield();
+	reclaim_drain_own();
+}
+
+static void register_and_hold_two(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	MODEL_CHECK(mslot_thread_unregister() == MSLOT_OK);
+	hold(2);
 }
 
 static void hold_three(void)
@@ -168,10 +197,13 @@ const struct model models[] = {
 	{"retire/peek-registered", 2, hold_one, one_recycled, {drop_0, peek, model_daemon}},
 	{"retire/two-and-exit", 2, hold_two, two_recycled, {drop_0_and_1, model_daemon}},
 	{"retire/flip-and-back", 2, hold_three, three_recycled, {drop_yield_drop, model_daemon}},
-	{"retire/peek-and-drain", 2, hold_three, three_recycled, {drop_yield_drop, peek, model_daemon}},
+	/* More preemptions are for the one below, which recycles in earnest. */
+	{"retire/peek-and-drain", 1, hold_three, three_recycled, {drop_yield_drop, peek, model_daemon}},
 	{"retire/flip-and-back-at-once", 1, hold_three, three_recycled, {drop_yield_drop, barrier, model_daemon}},
 	{"retire/barrier", 2, hold_one, two_recycled, {drop_0_and_wait, model_daemon}},
 	{"retire/two-put", 2, hold_two_handles, one_recycled, {drop_0, drop_0_unregistered, model_daemon}},
 	{"retire/resurrect", 2, hold_one, one_recycled, {drop_0, get_drop, model_daemon}},
+	{"retire/peek-and-drain-own", 2, register_and_hold, one_recycled, {drop_yield_drain, peek, model_daemon}},
+	{"retire/flip-and-drain-own", 2, register_and_hold_two, two_recycled, {drop_yield_drop_drain, model_daemon}},
 	{0},
 };

@@ -172,7 +172,8 @@ static rl::memory_order order(int mo)
 		*a = (uint##bits##_t)(old | v);                                                                        \
 		return (uint##bits##_t)old;                                                                            \
 	}                                                                                                              \
-	extern "C" uint##bits##_t __tsan_atomic##bits##_fetch_and(volatile uint##bits##_t *a, uint##bits##_t v, int mo)\
+	extern "C" uint##bits##_t __tsan_atomic##bits##_fetch_and(volatile uint##bits##_t *a, uint##bits##_t v,        \
+								  int mo)                                              \
 	{                                                                                                              \
 		void *pc = __builtin_return_address(0);                                                                \
 		uint64_t old = atomic_at_addr(a, bits / 8, pc).fetch_and(v, order(mo), here(pc));                      \

@@ -177,8 +177,10 @@ extern "C" void *model_aligned_alloc(size_t, size_t bytes)
 	return model_heap[self()];
 }
 
-extern "C" void model_free(void *)
+extern "C" void model_free(void *at)
 {
+	for (unsigned i = 0; i < SELVES; i++)
+		heap_used[i] &= at != model_heap[i];
 }
 
 extern "C" int model_nothing(void)

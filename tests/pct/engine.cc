@@ -179,6 +179,7 @@ int main(int argc, char **argv)
 			only = argv[i + 1];
 	}
 	find_image();
+	signal(SIGSEGV, on_crash);
 	fibers[MAIN].tsan = __tsan_get_current_fiber();
 	for (unsigned i = 0; i < MODEL_THREADS_MAX; i++)
 		fibers[i].stack = (char *)malloc(STACK_BYTES);

@@ -59,6 +59,11 @@ def orders_allowed(tree):
                                    r"\bcmm_smp_\w+|\bck_pr_\w+", blank_comments(text))]
 
 
+def kinds(tag):
+    """Of the comment that the tag stands in."""
+    return {other.group(1) for other in TAG.finditer(tag.string)} - {"relaxed"}
+
+
 @rule("each order has its tag directly above", "src/table/slot.c",
       "[acquire:forget]", "")
 def tagged(tree):
@@ -67,6 +72,9 @@ def tagged(tree):
         for offset, order, tag in atomics(path, text):
             if not tag:
                 found.append(at(path, text, offset, f"memory_order_{order} without a tag directly above"))
+            elif order == "acq_rel" and kinds(tag) == {"acquire", "release"} and all(
+                    other.group(2) for other in TAG.finditer(tag.string) if other.group(1) != "relaxed"):
+                pass  # both ends, of different edges
             elif tag.group(1) != order:
                 found.append(at(path, text, offset, f"memory_order_{order} under the tag {tag.group()}"))
             elif (order == "relaxed") != (tag.group(2) is None):
