@@ -15,7 +15,7 @@
 
 static void *mslot_pool_create(uint64_t nr)
 {
-	return mslot_region_create(&(struct mslot_region_config){.nr_frames = nr}, NULL);
+	return mslot_region_create(&(struct mslot_region_config){.nr_frames = nr, .huge_pages = true}, NULL);
 }
 
 static void mslot_pool_destroy(void *pool)

@@ -13,7 +13,11 @@ struct item *items_map(uint64_t nr)
 	void *mapped = mmap(NULL, nr * sizeof(struct item), PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return mapped == MAP_FAILED ? NULL : mapped;
+	if (mapped == MAP_FAILED)
+		return NULL;
+	/* As the library is asked to. */
+	(void)madvise(mapped, nr * sizeof(struct item), MADV_HUGEPAGE);
+	return mapped;
 }
 
 void items_unmap(struct item *items, uint64_t nr)

@@ -99,6 +99,8 @@ static struct mslot_region *create(const struct mslot_region_config *config, enu
 	slots = mmap(NULL, table->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (slots == MAP_FAILED)
 		goto no_memory;
+	if (config->huge_pages)
+		(void)madvise(slots, table->bytes, MADV_HUGEPAGE);
 	table->slots = slots;
 	return (struct mslot_region *)table;
 no_memory:

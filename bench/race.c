@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct mslot_region_config config = {.nr_frames = (uint64_t)SPREAD_FRAMES * 16};
+static const struct mslot_region_config config = {.nr_frames = (uint64_t)SPREAD_FRAMES * 16, .huge_pages = true};
 
 static void open_race(struct race *race, const struct impl *impl)
 {

@@ -115,7 +115,8 @@ static const char *open_table(struct run *run, uint64_t nr_frames)
 {
 	enum mslot_err why = MSLOT_OK;
 
-	run->region = run->config->impl->region_create(&(struct mslot_region_config){.nr_frames = nr_frames}, &why);
+	run->region = run->config->impl->region_create(
+		&(struct mslot_region_config){.nr_frames = nr_frames, .huge_pages = true}, &why);
 	return run->region ? NULL : mslot_err_name(why);
 }
 

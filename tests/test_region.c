@@ -194,6 +194,28 @@ static double now_us(void)
 	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
+/* Whether the kernel has any to give, or not. */
+static void a_region_in_huge_pages_is_like_others(void **state)
+{
+	const uint64_t nr = (1 << 16) + 7;
+	struct mslot_region *huge =
+		mslot_region_create(&(struct mslot_region_config){.nr_frames = nr, .huge_pages = true}, NULL);
+	struct mslot_frame *first, *last;
+	(void)state;
+
+	assert_non_null(huge);
+	first = mslot_frame_claim(huge, 0, &immediate, NULL, NULL);
+	last = mslot_frame_claim(huge, (nr - 1) << 12, &immediate, NULL, NULL);
+	assert_non_null(first);
+	assert_non_null(last);
+	assert_int_equal(mslot_frame_paddr(last), (nr - 1) << 12);
+	assert_null(mslot_frame_claim(huge, nr << 12, &immediate, NULL, NULL));
+	mslot_frame_drop(first);
+	mslot_frame_drop(last);
+	assert_true(mslot_is_clean(huge));
+	assert_err(mslot_region_destroy(huge), MSLOT_OK);
+}
+
 static void a_region_for_a_tebibyte_costs_nothing(void **state)
 {
 	const struct mslot_region_config config = {.nr_frames = UINT64_C(1) << 28};
@@ -236,6 +258,7 @@ int main(void)
 		TEST(a_range_is_mapped_while_a_reference_is_forgotten),
 		TEST(destroy_refuses_while_anything_is_out),
 		TEST(many_regions_keep_their_handles_apart),
+		TEST(a_region_in_huge_pages_is_like_others),
 		TEST(a_region_for_a_tebibyte_costs_nothing),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -72,6 +72,11 @@ struct mslot_region_config {
 	/** At the limit, a claim outside a reader section waits for a grace period instead of being refused. */
 	bool claims_may_wait;
 	/**
+	 * Asks the kernel for huge pages for the slots. Slots that are met in random order then cost no miss of the
+	 * address translation; but the first claim among 2^15 frames takes 2 MiB of memory at once.
+	 */
+	bool huge_pages;
+	/**
 	 * On which NUMA nodes the frames lie: ranges, ascending, the first at `base_paddr`, at most 1024; copied.
 	 * Slots, and hints about free frames, are then put on the node of their frames, where the kernel can
 	 * do that; `memory` is the caller's to place. NULL and 0: all frames count as of node 0, no memory is

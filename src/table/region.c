@@ -21,6 +21,7 @@ _Thread_local struct free_cache free_cache __attribute__((tls_model("initial-exe
 
 #define CHUNK_BYTES (UINT64_C(1) << CHUNK_SHIFT)
 #define HEADER_ALIGN UINT64_C(4096)
+#define HUGE_PAGE (UINT64_C(2) << 20)
 
 /* Maps `bytes` at a multiple of CHUNK_BYTES. */
 static void *map_chunks(uint64_t bytes)
@@ -81,7 +82,7 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 	uint64_t nr_grains = ((config->nr_frames - 1) >> GRAIN_SHIFT) + 1;
 	uint64_t nodes = round_up(sizeof(struct mslot_region) + nr_grains * sizeof(uint32_t), MSLOT_SLOT_BYTES);
 	uint64_t hints = round_up(nodes + nodes_bytes(config), HEADER_ALIGN);
-	uint64_t header = round_up(hints + nodes_hint_bytes(config), HEADER_ALIGN);
+	uint64_t header = round_up(hints + nodes_hint_bytes(config), config->huge_pages ? HUGE_PAGE : HEADER_ALIGN);
 	uint64_t bytes = round_up(header + config->nr_frames * MSLOT_SLOT_BYTES, HEADER_ALIGN);
 	struct mslot_region *region = map_chunks(bytes);
 
@@ -90,6 +91,11 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 		return NULL;
 	}
 	region->slots = (struct slot *)((char *)region + header);
+#ifdef MADV_HUGEPAGE
+	if (config->huge_pages)
+		/* Where the kernel has none to give, small ones do. */
+		(void)madvise(region->slots, bytes - header, MADV_HUGEPAGE);
+#endif
 	region->base = config->base_paddr;
 	region->nr_frames = config->nr_frames;
 	region->frame_shift = shift;
