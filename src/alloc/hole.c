@@ -11,7 +11,7 @@
 
 #define GRAIN_FRAMES (UINT64_C(1) << GRAIN_SHIFT)
 
-static bool swap_grain(struct mslot_region *region, uint64_t at, uint32_t from, uint32_t to)
+static bool swap_grain(struct mslot_region *region, uint64_t at, uint8_t from, uint8_t to)
 {
 	/* [release:taken] as a claim; the swap decides between us and who claims there. */
 	return atomic_compare_exchange_strong_explicit(region_grain(region, at), &from, to, memory_order_release,

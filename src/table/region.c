@@ -80,7 +80,7 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 	static _Atomic uint64_t last_id;
 	/* header, touched grains, node ranges, hints, slots: one mapping */
 	uint64_t nr_grains = ((config->nr_frames - 1) >> GRAIN_SHIFT) + 1;
-	uint64_t nodes = round_up(sizeof(struct mslot_region) + nr_grains * sizeof(uint32_t), MSLOT_SLOT_BYTES);
+	uint64_t nodes = round_up(sizeof(struct mslot_region) + nr_grains, MSLOT_SLOT_BYTES);
 	uint64_t hints = round_up(nodes + nodes_bytes(config), HEADER_ALIGN);
 	uint64_t header = round_up(hints + nodes_hint_bytes(config), config->huge_pages ? HUGE_PAGE : HEADER_ALIGN);
 	uint64_t bytes = round_up(header + config->nr_frames * MSLOT_SLOT_BYTES, HEADER_ALIGN);
@@ -171,7 +171,7 @@ static void populate(const struct mslot_region *region, uint64_t grain)
 enum mslot_err region_touch(struct mslot_region *region, uint64_t index)
 {
 	/* [relaxed] the swap below decides; but a hole is not put into memory. */
-	uint32_t was = atomic_load_explicit(region_grain(region, index), memory_order_relaxed);
+	uint8_t was = atomic_load_explicit(region_grain(region, index), memory_order_relaxed);
 
 	if (was == GRAIN_UNTOUCHED) {
 		populate(region, index >> GRAIN_SHIFT);

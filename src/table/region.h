@@ -164,9 +164,9 @@ enum grain {
 	GRAIN_TOUCHED,	 /* in memory, and may have been claimed */
 };
 
-static inline _Atomic uint32_t *region_grain(const struct mslot_region *region, uint64_t index)
+static inline _Atomic uint8_t *region_grain(const struct mslot_region *region, uint64_t index)
 {
-	return (_Atomic uint32_t *)(region + 1) + (index >> GRAIN_SHIFT);
+	return (_Atomic uint8_t *)(region + 1) + (index >> GRAIN_SHIFT);
 }
 
 static inline bool region_is_touched(const struct mslot_region *region, uint64_t index)

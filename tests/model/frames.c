@@ -15,7 +15,7 @@ static struct node_range ranges[] = {{.end = MODEL_FRAMES, .hints = hints}};
 /* As mslot_region_create() makes it. */
 static struct {
 	struct mslot_region region;
-	_Atomic uint32_t grains[1];
+	_Atomic uint8_t grains[1];
 } made = {{.slots = slots,
 	   .nr_frames = MODEL_FRAMES,
 	   .frame_shift = 12,

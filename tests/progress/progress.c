@@ -47,7 +47,7 @@ static void get_clone_drop(void)
 	mslot_frame_drop(got);
 	mslot_frame_drop(got);
 	mslot_frame_drop(frame);
-	BOUNDED(2, got = mslot_frame_get(model_region, MODEL_PADDR(0), NULL));
+	BOUNDED(3, got = mslot_frame_get(model_region, MODEL_PADDR(0), NULL));
 	if (got)
 		mslot_frame_drop(got);
 	model_steps_end();
@@ -132,7 +132,7 @@ static void peek(void)
 	mslot_frame_drop(frame);
 	model_steps_begin();
 	mslot_read_lock();
-	BOUNDED(6, value = mslot_peek(model_region, MODEL_PADDR(0), &deferred, NULL));
+	BOUNDED(7, value = mslot_peek(model_region, MODEL_PADDR(0), &deferred, NULL));
 	MODEL_CHECK(!value || *value == 1);
 	mslot_read_unlock();
 	model_steps_end();
