@@ -160,8 +160,12 @@ static void rest_is_there(void)
 {
 	unsigned nr_unused = 0;
 
-	for (unsigned i = 0; i < MODEL_FRAMES; i++)
-		nr_unused += state_of(slot_peek_state(&model_region->slots[i])) == STATE_UNUSED;
+	for (unsigned i = 0; i < MODEL_FRAMES; i++) {
+		enum state state = state_of(slot_peek_state(&model_region->slots[i]));
+
+		MODEL_CHECK(state == STATE_UNUSED || state == STATE_SHARED);
+		nr_unused += state == STATE_UNUSED;
+	}
 	for (unsigned i = 0; i < nr_unused; i++)
 		MODEL_CHECK(mslot_alloc_frame(model_region, &type, &one, NULL, NULL));
 	MODEL_CHECK(!mslot_alloc_frame(model_region, &type, &one, NULL, NULL));
