@@ -27,9 +27,7 @@ static const struct mslot_alloc_options may_wait = {.flags = MSLOT_ALLOC_MAY_WAI
 
 static void *mslot_pool_alloc(void *pool, const struct mslot_type *type, const uint64_t meta[2])
 {
-	struct mslot_frame *frame = mslot_alloc_frame(pool, type, meta, NULL, NULL);
-
-	return frame ? frame : mslot_alloc_frame(pool, type, meta, &may_wait, NULL);
+	return mslot_alloc_frame(pool, type, meta, &may_wait, NULL);
 }
 
 static void mslot_pool_free(void *pool, void *item)

@@ -87,7 +87,7 @@ FLATTEN struct mslot_frame *mslot_alloc_frame(struct mslot_region *region, const
 {
 	struct slot *slot;
 
-	if (UNLIKELY(!region_knows_type(region, type) || !meta || (options && options->flags) ||
+	if (UNLIKELY(!region_knows_type(region, type) || !meta || (options && options->flags & ~MSLOT_ALLOC_MAY_WAIT) ||
 		     !reclaim_is_registered()))
 		return alloc_frame_slow(region, type, meta, options, why);
 	slot = cache_take(region);
