@@ -198,7 +198,7 @@ const struct model models[] = {
 	{"retire/two-and-exit", 2, hold_two, two_recycled, {drop_0_and_1, model_daemon}},
 	{"retire/flip-and-back", 2, hold_three, three_recycled, {drop_yield_drop, model_daemon}},
 	/* More preemptions are for the one below, which recycles in earnest. */
-	{"retire/peek-and-drain", 1, hold_three, three_recycled, {drop_yield_drop, peek, model_daemon}},
+	{"retire/peek-and-drain", 2, hold_three, three_recycled, {drop_yield_drop, peek, model_daemon}},
 	{"retire/flip-and-back-at-once", 1, hold_three, three_recycled, {drop_yield_drop, barrier, model_daemon}},
 	{"retire/barrier", 2, hold_one, two_recycled, {drop_0_and_wait, model_daemon}},
 	{"retire/two-put", 2, hold_two_handles, one_recycled, {drop_0, drop_0_unregistered, model_daemon}},
