@@ -100,6 +100,7 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 	region->nr_frames = config->nr_frames;
 	region->frame_shift = shift;
 	region->claims_may_wait = config->claims_may_wait;
+	region->huge_pages = config->huge_pages;
 	region->memory = config->memory;
 	region->backlog_limit =
 		config->backlog_limit && config->backlog_limit < INT64_MAX ? config->backlog_limit : INT64_MAX;
@@ -161,6 +162,9 @@ static void populate(const struct mslot_region *region, uint64_t grain)
 	size_t bytes = sizeof(struct slot) << GRAIN_SHIFT,
 	       left = (size_t)((char *)region + region->mapping_bytes - start);
 
+	/* A fault brings 64 grains then: it is cheaper than to ask for each. */
+	if (region->huge_pages)
+		return;
 	/* Where the kernel cannot, the faults do. */
 	(void)madvise(start, left < bytes ? left : bytes, MADV_POPULATE_WRITE);
 #else

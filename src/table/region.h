@@ -43,6 +43,7 @@ struct mslot_region {
 	uint64_t base, nr_frames;
 	unsigned frame_shift;
 	bool claims_may_wait;
+	bool huge_pages;
 	char *memory;
 	uint64_t backlog_limit;
 	uint32_t backlog_grain; /* retires that a thread may keep to itself before it counts them here */
