@@ -73,7 +73,8 @@ struct mslot_region_config {
 	bool claims_may_wait;
 	/**
 	 * Asks the kernel for huge pages for the slots. Slots that are met in random order then cost no miss of the
-	 * address translation; but the first claim among 2^15 frames takes 2 MiB of memory at once.
+	 * address translation; but the first claim among 2^15 frames takes 2 MiB of memory at once, and may wait while
+	 * the kernel makes room for them.
 	 */
 	bool huge_pages;
 	/**
