@@ -185,16 +185,16 @@ static void one_has_one(void)
 }
 
 const struct model models[] = {
-	{"alloc/two-alloc", 1, NULL, two_have_one, {alloc_a, alloc_b}},
+	{"alloc/two-alloc", 2, NULL, two_have_one, {alloc_a, alloc_b}},
 	{"alloc/begin-drop", 2, hold_0, rest_is_there, {drop_0, alloc_b}},
 	{"alloc/two-hidden", 2, all_hidden, two_have_one, {alloc_a, alloc_b}},
-	{"alloc/stranger-alloc", 1, hold_0, two_have_one, {alloc_stranger, alloc_b}},
+	{"alloc/stranger-alloc", 2, hold_0, two_have_one, {alloc_stranger, alloc_b}},
 	{"alloc/last-drop", 2, hold_all, rest_is_there, {drop_0, alloc_drop}},
 	{"alloc/one-moves", 2, hold_0_and_1, one_has_one, {drop_0_claim_2, alloc_must}},
 	{"alloc/one-moves-another-settles", 2, hold_0_and_1_another_settles, one_has_one, {drop_0_claim_2, alloc_must}},
-	{"alloc/two-runs-collide", 1, NULL, one_has_one, {alloc_two_a, alloc_two_b}},
+	{"alloc/two-runs-collide", 2, NULL, one_has_one, {alloc_two_a, alloc_two_b}},
 	{"alloc/run-drop", 2, hold_all, rest_is_there, {drop_0, alloc_two_b}},
 	{"alloc/run-moves", 2, hold_0, one_has_one, {drop_0_claim_2, alloc_two_must}},
-	{"alloc/run-moves-and-back", 1, hold_0, one_has_one, {drop_0_claim_2_and_back, alloc_two_must}},
+	{"alloc/run-moves-and-back", 2, hold_0, one_has_one, {drop_0_claim_2_and_back, alloc_two_must}},
 	{0},
 };

@@ -22,34 +22,16 @@
 
 #include <chrono>
 
-#include "shadow.h"
+#include "hooks.h"
 #include "standins.h"
+
+enum { LEARNING = 1000 }; /* executions */
 
 static void reset()
 {
 	restore_image();
 	reset_standins();
-	if (!released)
-		memset(plain, 0, sizeof(plain)); /* an execution that failed did not come to its end */
-	released = false;
-	nr_touched = 0;
-	in_simulation = true;
-	for (unsigned i = 0; i < nr_atomics; i++) {
-		memcpy(atomic_at[i], &atomic_image[i], atomic_bytes[i]);
-		::new ((void *)&atomics[i].word) atomic_word();
-		atomics[i].word.store(atomic_image[i], rl::mo_relaxed, here(nullptr));
-	}
-}
-
-static void release()
-{
-	for (unsigned i = 0; i < nr_touched; i++) {
-		ctx().var_dtor(plain[touched[i]]);
-		plain[touched[i]] = nullptr;
-	}
-	for (unsigned i = 0; i < nr_atomics; i++)
-		atomics[i].word.~atomic_word();
-	released = true;
+	reset_memory();
 }
 
 template <int N> struct suite : rl::test_suite<suite<N>, N> {
@@ -58,6 +40,7 @@ template <int N> struct suite : rl::test_suite<suite<N>, N> {
 		reset();
 		if (current->before)
 			current->before();
+		in_threads = true;
 	}
 	void thread(unsigned i)
 	{
@@ -66,27 +49,37 @@ template <int N> struct suite : rl::test_suite<suite<N>, N> {
 	}
 	void after()
 	{
+		in_threads = false;
 		if (current->after)
 			current->after();
-		release();
+		release_memory();
 	}
 };
 
-static bool simulate(rl::test_params &params)
+template <int N> static rl::test_result_e explore(rl::test_params &params, std::ostream &state, bool is_repeat)
+{
+	begin_sequence = begin_sequence_of<N>;
+	discovered = in_simulation = in_threads = false;
+	rl::test_result_e result =
+		is_learning ? rl::run_test<suite<N>, rl::random_scheduler<N>>(params, state, is_repeat)
+			    : rl::run_test<suite<N>, rl::context_bound_scheduler<N>>(params, state, is_repeat);
+	in_simulation = false;
+	return result;
+}
+
+/* Not rl::simulate(), which repeats what failed with a history: one that has discovered something would not fail again,
+ * but go on with ever more of it. */
+static rl::test_result_e simulate(rl::test_params &params, std::ostream &state, bool is_repeat)
 {
 	switch (nr_threads) {
 	case 1:
-		begin_sequence = begin_sequence_of<1>;
-		return rl::simulate<suite<1>>(params);
+		return explore<1>(params, state, is_repeat);
 	case 2:
-		begin_sequence = begin_sequence_of<2>;
-		return rl::simulate<suite<2>>(params);
+		return explore<2>(params, state, is_repeat);
 	case 3:
-		begin_sequence = begin_sequence_of<3>;
-		return rl::simulate<suite<3>>(params);
+		return explore<3>(params, state, is_repeat);
 	default:
-		begin_sequence = begin_sequence_of<4>;
-		return rl::simulate<suite<4>>(params);
+		return explore<4>(params, state, is_repeat);
 	}
 }
 
@@ -94,32 +87,38 @@ static bool simulate(rl::test_params &params)
 static bool run(unsigned bound)
 {
 	auto begin = std::chrono::steady_clock::now();
-	rl::ostringstream out;
-	rl::ostringstream quiet;
+	rl::ostringstream said, quiet, state;
 	rl::test_params params;
-	bool held;
+	rl::test_result_e result;
 
-	do {
-		discovered = in_simulation = false;
-		params = rl::test_params();
-		out.str("");
-		params.output_stream = &out;
-		params.progress_stream = &quiet;
+	params.output_stream = &said;
+	params.progress_stream = &quiet;
+	params.iteration_count = LEARNING;
+	params.context_bound = bound;
+	params.execution_depth_limit = 5000;
+	forget_uses();
+	is_learning = true;
+	params.search_type = rl::random_scheduler_type;
+	result = simulate(params, state, false);
+	if (!result) {
+		is_learning = false;
 		params.search_type = rl::sched_bound;
-		params.context_bound = bound;
-		params.execution_depth_limit = 5000;
-		params.collect_history = getenv("MODEL_HISTORY") != nullptr;
-		held = simulate(params);
-		in_simulation = false;
-	} while (discovered);
+		do {
+			state.str("");
+			result = simulate(params, state, false);
+		} while (discovered);
+	}
 	double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 	printf("%-35s relacy bound %u  %u threads  %9llu executions  %6.2f s  %s\n", current->name, bound, nr_threads,
-	       (unsigned long long)params.stop_iteration, seconds,
-	       held ? "held" : rl::test_result_str(params.test_result));
+	       (unsigned long long)params.stop_iteration, seconds, result ? rl::test_result_str(result) : "held");
 	fflush(stdout);
-	if (!held)
-		fprintf(stderr, "%s\n", out.str().c_str());
-	return held;
+	if (result && getenv("MODEL_HISTORY")) {
+		params.initial_state = state.str();
+		params.collect_history = true;
+		simulate(params, state, true);
+		fprintf(stderr, "%s\n", said.str().c_str());
+	}
+	return !result;
 }
 
 int main(int argc, char **argv)

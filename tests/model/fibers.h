@@ -2,8 +2,9 @@
  *
  * A part of the engines: what a thread is to the subject. Thread-local variables, blocking, and the stand-in for RCU.
  *
- * Needs of the engine: self(), switch_point(), suspend_self() and resume(); vector_clock with clock_release() and
- *                      clock_acquire(), which order as a release and an acquire of one object do.
+ * Needs of the engine: self(); switch_point() before a use of an object, which changes it or not; suspend_self() and
+ *                      resume(); vector_clock with clock_release() and clock_acquire(), which order as a release and an
+ *                      acquire of one object do.
  */
 #ifndef MODEL_FIBERS_H
 #define MODEL_FIBERS_H
@@ -34,8 +35,8 @@ static void tls_reset(unsigned i)
 	const volatile char *image = (const char *)tls[i].control->image;
 
 	for (auto &memory : tls[i].memory)
-		for (size_t at = 0; at < sizeof(memory); at++)
-			((volatile char *)memory)[at] = image && at < tls[i].control->bytes ? image[at] : 0;
+		for (size_t at = 0; at < tls[i].control->bytes; at++)
+			((volatile char *)memory)[at] = image ? image[at] : 0;
 }
 
 extern "C" void *__emutls_get_address(tls_control *control)
@@ -87,7 +88,7 @@ extern "C" void model_read_lock(void)
 {
 	if (reader[self()].nesting++)
 		return;
-	switch_point();
+	switch_point(&started, false);
 	clock_acquire(started);
 }
 
@@ -96,7 +97,7 @@ extern "C" void model_read_unlock(void)
 	auto &r = reader[self()];
 
 	if (r.nesting == 1)
-		switch_point();
+		switch_point(&started, false);
 	if (--r.nesting)
 		return;
 	if (++r.nr_ended >= SECTIONS)
@@ -114,7 +115,7 @@ extern "C" void model_synchronize(void)
 {
 	unsigned until[MODEL_THREADS_MAX];
 
-	switch_point();
+	switch_point(&started, true);
 	clock_release(started);
 	for (unsigned i = 0; i < nr_threads; i++)
 		until[i] = reader[i].nr_ended + (reader[i].nesting != 0);
@@ -124,7 +125,7 @@ extern "C" void model_synchronize(void)
 		for (unsigned section = 1; section <= until[i]; section++)
 			clock_acquire(reader[i].end[section]);
 	}
-	switch_point();
+	switch_point(&started, true);
 }
 
 #endif

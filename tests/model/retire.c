@@ -85,6 +85,15 @@ static void drop_yield_drop(void)
 	mslot_frame_drop(frames[2]);
 }
 
+/* As above, but a drain has it flipped twice at once. */
+static void drop_yield_drop_two(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	mslot_frame_drop(frames[0]);
+	model_yield();
+	mslot_frame_drop(frames[1]);
+}
+
 /* It recycles what it has retired itself, as allocation does that finds nothing. */
 static void drop_yield_drain(void)
 {
@@ -199,7 +208,7 @@ const struct model models[] = {
 	{"retire/flip-and-back", 2, hold_three, three_recycled, {drop_yield_drop, model_daemon}},
 	/* More preemptions are for the one below, which recycles in earnest. */
 	{"retire/peek-and-drain", 2, hold_three, three_recycled, {drop_yield_drop, peek, model_daemon}},
-	{"retire/flip-and-back-at-once", 1, hold_three, three_recycled, {drop_yield_drop, barrier, model_daemon}},
+	{"retire/flip-and-back-at-once", 2, hold_two, two_recycled, {drop_yield_drop_two, barrier, model_daemon}},
 	{"retire/barrier", 2, hold_one, two_recycled, {drop_0_and_wait, model_daemon}},
 	{"retire/two-put", 2, hold_two_handles, one_recycled, {drop_0, drop_0_unregistered, model_daemon}},
 	{"retire/resurrect", 2, hold_one, one_recycled, {drop_0, get_drop, model_daemon}},

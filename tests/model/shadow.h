@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A part of engine.cc: the memory of the subject. Atomic words and plain accesses, as the compiler's ThreadSanitizer
- * calls tell of them; 4-byte granules of static data.
+ * calls (hooks.h) tell of them; 4-byte granules of static data.
  */
 #ifndef MODEL_SHADOW_H
 #define MODEL_SHADOW_H
@@ -9,30 +9,50 @@
 #include "image.h"
 
 using rl::ctx;
-typedef rl::atomic<uint64_t> atomic_word;
 
-enum { MAX_GRANULES = 1 << 14, MAX_ATOMICS = 128, MAX_PLACES = 1024 };
+enum { MAX_GRANULES = 1 << 14, MAX_WORDS = 128, MAX_PLACES = 1024, MAX_OBJECTS = 32 };
 
-static bool is_atomic[MAX_GRANULES];	    /* where a word begins */
-static unsigned char atomic_in[MAX_PLACES]; /* by address: index + 1 */
-static char *atomic_at[MAX_ATOMICS];
-static uint64_t atomic_image[MAX_ATOMICS];
-static unsigned atomic_bytes[MAX_ATOMICS];
-static unsigned nr_atomics;
-static bool discovered;
-static union storage {
-	atomic_word word;
-	storage()
+/*
+ * Who uses something, while threads run: in any execution of a scenario. What one thread alone uses, or nobody changes,
+ * commutes with all that others do. So no thread need be preempted there, no load has a choice, and no race is
+ * possible: a switch before the next use of what is shared leads to the same. What is shared comes out in some
+ * executions at random, which come first; if it comes out later, all begin anew.
+ */
+struct use {
+	bool is_used, is_changed, is_met; /* in effect from the next execution on */
+	bool is_shared;
+	unsigned char by;
+};
+
+struct word {
+	char *at;
+	unsigned bytes;
+	uint64_t image;
+	struct use use;
+	union { /* only of shared ones */
+		rl::atomic<uint64_t> atomic;
+	};
+	word()
 	{
 	}
-	~storage()
+	~word()
 	{
 	}
-} atomics[MAX_ATOMICS];
+};
+
+static word words[MAX_WORDS];
+static unsigned nr_words;
+static unsigned char word_in[MAX_PLACES]; /* by address: index + 1 */
+static bool is_atomic[MAX_GRANULES];	  /* where a word begins */
 static rl::var_data *plain[MAX_GRANULES];
+static struct use plain_use[MAX_GRANULES];
 static unsigned touched[MAX_GRANULES], nr_touched;
+static struct object {
+	const void *at;
+	struct use use;
+} objects[MAX_OBJECTS];
 
-static bool in_simulation, released;
+static bool in_simulation, in_threads, is_learning, released, discovered, has_met;
 
 static bool granule_of(const volatile void *addr, size_t *granule)
 {
@@ -42,6 +62,15 @@ static bool granule_of(const volatile void *addr, size_t *granule)
 			return true;
 		}
 	return false;
+}
+
+/* What is there before each execution. */
+static const char *image_of(const volatile void *addr)
+{
+	for (range &r : ranges)
+		if ((char *)addr >= r.start && (char *)addr < r.stop)
+			return r.image + ((char *)addr - r.start);
+	return (const char *)addr;
 }
 
 static rl::debug_info here(void *pc)
@@ -59,6 +88,29 @@ extern "C" void model_fail(const char *what, const char *file, int line)
 	ctx().fail_test(what, rl::test_result_user_assert_failed, rl::debug_info("", file, line));
 }
 
+static void note(use &u, bool is_change, void *pc)
+{
+	unsigned self = ctx().threadx_->index_;
+
+	if (!in_threads || u.is_met)
+		return;
+	if (!u.is_used) {
+		u.is_used = true;
+		u.by = (unsigned char)self;
+	}
+	u.is_changed |= is_change;
+	if (u.by == self)
+		return;
+	u.by = MODEL_THREADS_MAX;
+	if (!u.is_changed)
+		return;
+	u.is_met = has_met = true;
+	if (!is_learning) {
+		discovered = true;
+		fail("discovered", rl::test_result_user_assert_failed, pc);
+	}
+}
+
 static void plain_access(const void *addr, size_t bytes, bool is_write, void *pc)
 {
 	size_t granule;
@@ -71,6 +123,9 @@ static void plain_access(const void *addr, size_t bytes, bool is_write, void *pc
 				fail("plain write to an atomic word", rl::test_result_data_race, pc);
 			continue;
 		}
+		note(plain_use[granule], is_write, pc);
+		if (!plain_use[granule].is_shared)
+			continue;
 		if (!plain[granule]) {
 			plain[granule] = ctx().var_ctor();
 			touched[nr_touched++] = granule;
@@ -82,26 +137,78 @@ static void plain_access(const void *addr, size_t bytes, bool is_write, void *pc
 	}
 }
 
-/* An atomic word has to exist before the threads begin: one that is met for the first time ends the run, and the next
- * run knows it. */
-static atomic_word &atomic_at_addr(const volatile void *addr, unsigned bytes, void *pc)
+static word &word_of(const volatile void *addr, unsigned bytes, bool is_change, void *pc)
 {
 	size_t place = (uintptr_t)addr / 4 % MAX_PLACES, granule;
 
-	for (; atomic_in[place]; place = (place + 1) % MAX_PLACES)
-		if (atomic_at[atomic_in[place] - 1] == (char *)addr)
-			return atomics[atomic_in[place] - 1].word;
-	if (nr_atomics == MAX_ATOMICS)
-		die("too many atomics");
-	atomic_at[nr_atomics] = (char *)addr;
-	atomic_bytes[nr_atomics] = bytes;
-	memcpy(&atomic_image[nr_atomics], (char *)addr, bytes);
-	atomic_in[place] = ++nr_atomics;
-	if (granule_of(addr, &granule))
-		is_atomic[granule] = true;
-	discovered = true;
-	fail("discovered", rl::test_result_user_assert_failed, pc);
-	abort();
+	while (word_in[place] && words[word_in[place] - 1].at != (char *)addr)
+		place = (place + 1) % MAX_PLACES;
+	if (!word_in[place]) {
+		if (nr_words == MAX_WORDS)
+			die("too many atomics");
+		word_in[place] = (unsigned char)(nr_words + 1);
+		words[nr_words].at = (char *)addr;
+		words[nr_words].bytes = bytes;
+		memcpy(&words[nr_words++].image, image_of(addr), bytes);
+		if (granule_of(addr, &granule))
+			is_atomic[granule] = true;
+	}
+	note(words[word_in[place] - 1].use, is_change, pc);
+	return words[word_in[place] - 1];
+}
+
+/* Before a scenario, of which nothing is known. */
+static void forget_uses()
+{
+	for (word &w : words)
+		w.use = use();
+	for (use &u : plain_use)
+		u = use();
+	for (object &o : objects)
+		o = object();
+}
+
+static void meet()
+{
+	for (word &w : words)
+		w.use.is_shared = w.use.is_met;
+	for (use &u : plain_use)
+		u.is_shared = u.is_met;
+	for (object &o : objects)
+		o.use.is_shared = o.use.is_met;
+	has_met = false;
+}
+
+/* Before each execution. */
+static void reset_memory()
+{
+	if (!released)
+		memset(plain, 0, sizeof(plain)); /* an execution that failed did not come to its end */
+	released = false;
+	nr_touched = 0;
+	in_simulation = true;
+	if (has_met)
+		meet();
+	for (unsigned i = 0; i < nr_words; i++) {
+		word &w = words[i];
+		memcpy(w.at, &w.image, w.bytes);
+		if (w.use.is_shared) {
+			::new ((void *)&w.atomic) rl::atomic<uint64_t>();
+			w.atomic.store(w.image, rl::mo_relaxed, here(nullptr));
+		}
+	}
+}
+
+static void release_memory()
+{
+	for (unsigned i = 0; i < nr_touched; i++) {
+		ctx().var_dtor(plain[touched[i]]);
+		plain[touched[i]] = nullptr;
+	}
+	for (unsigned i = 0; i < nr_words; i++)
+		if (words[i].use.is_shared)
+			words[i].atomic.~atomic();
+	released = true;
 }
 
 /*
@@ -131,127 +238,6 @@ template <int N> static void begin_sequence_of(rl::atomic_data *word, bool is_re
 		record.acq_rel_order_[i] = is_release ? ctx().threadx_->acq_rel_order_[i] : 0;
 }
 
-static rl::memory_order order(int mo)
-{
-	return (rl::memory_order)mo; /* both count relaxed, consume, acquire, release, acq_rel, seq_cst */
-}
-
-#define HOOKS(bits)                                                                                                    \
-	extern "C" uint##bits##_t __tsan_atomic##bits##_load(const volatile uint##bits##_t *a, int mo)                 \
-	{                                                                                                              \
-		void *pc = __builtin_return_address(0);                                                                \
-		return (uint##bits##_t)atomic_at_addr(a, bits / 8, pc).load(order(mo), here(pc));                      \
-	}                                                                                                              \
-	extern "C" void __tsan_atomic##bits##_store(volatile uint##bits##_t *a, uint##bits##_t v, int mo)              \
-	{                                                                                                              \
-		void *pc = __builtin_return_address(0);                                                                \
-		atomic_word &word = atomic_at_addr(a, bits / 8, pc);                                                   \
-		word.store(v, order(mo), here(pc));                                                                    \
-		begin_sequence(word.*member_of(impl_tag()), order(mo) != rl::mo_relaxed);                              \
-		*a = v;                                                                                                \
-	}                                                                                                              \
-	extern "C" uint##bits##_t __tsan_atomic##bits##_exchange(volatile uint##bits##_t *a, uint##bits##_t v, int mo) \
-	{                                                                                                              \
-		void *pc = __builtin_return_address(0);                                                                \
-		uint64_t old = atomic_at_addr(a, bits / 8, pc).exchange(v, order(mo), here(pc));                       \
-		*a = v;                                                                                                \
-		return (uint##bits##_t)old;                                                                            \
-	}                                                                                                              \
-	extern "C" uint##bits##_t __tsan_atomic##bits##_fetch_add(volatile uint##bits##_t *a, uint##bits##_t v,        \
-								  int mo)                                              \
-	{                                                                                                              \
-		void *pc = __builtin_return_address(0);                                                                \
-		uint64_t old = atomic_at_addr(a, bits / 8, pc).fetch_add(v, order(mo), here(pc));                      \
-		*a = (uint##bits##_t)(old + v);                                                                        \
-		return (uint##bits##_t)old;                                                                            \
-	}                                                                                                              \
-	extern "C" uint##bits##_t __tsan_atomic##bits##_fetch_or(volatile uint##bits##_t *a, uint##bits##_t v, int mo) \
-	{                                                                                                              \
-		void *pc = __builtin_return_address(0);                                                                \
-		uint64_t old = atomic_at_addr(a, bits / 8, pc).fetch_or(v, order(mo), here(pc));                       \
-		*a = (uint##bits##_t)(old | v);                                                                        \
-		return (uint##bits##_t)old;                                                                            \
-	}                                                                                                              \
-	extern "C" uint##bits##_t __tsan_atomic##bits##_fetch_and(volatile uint##bits##_t *a, uint##bits##_t v,        \
-								  int mo)                                              \
-	{                                                                                                              \
-		void *pc = __builtin_return_address(0);                                                                \
-		uint64_t old = atomic_at_addr(a, bits / 8, pc).fetch_and(v, order(mo), here(pc));                      \
-		*a = (uint##bits##_t)(old & v);                                                                        \
-		return (uint##bits##_t)old;                                                                            \
-	}                                                                                                              \
-	extern "C" uint##bits##_t __tsan_atomic##bits##_fetch_sub(volatile uint##bits##_t *a, uint##bits##_t v,        \
-								  int mo)                                              \
-	{                                                                                                              \
-		void *pc = __builtin_return_address(0);                                                                \
-		uint64_t old = atomic_at_addr(a, bits / 8, pc).fetch_sub(v, order(mo), here(pc));                      \
-		*a = (uint##bits##_t)(old - v);                                                                        \
-		return (uint##bits##_t)old;                                                                            \
-	}                                                                                                              \
-	extern "C" uint##bits##_t __tsan_atomic##bits##_compare_exchange_val(                                          \
-		volatile uint##bits##_t *a, uint##bits##_t expected, uint##bits##_t v, int mo, int fail_mo)            \
-	{                                                                                                              \
-		void *pc = __builtin_return_address(0);                                                                \
-		uint64_t seen = expected;                                                                              \
-		if (atomic_at_addr(a, bits / 8, pc)                                                                    \
-			    .compare_exchange_strong(seen, (uint64_t)v, order(mo), here(pc), order(fail_mo),           \
-						     here(pc)))                                                        \
-			*a = v;                                                                                        \
-		return (uint##bits##_t)seen;                                                                           \
-	}
-HOOKS(64)
-HOOKS(32)
-HOOKS(8)
-
-#define ACCESS(bytes)                                                                                                  \
-	extern "C" void __tsan_read##bytes(void *a)                                                                    \
-	{                                                                                                              \
-		plain_access(a, bytes, false, __builtin_return_address(0));                                            \
-	}                                                                                                              \
-	extern "C" void __tsan_write##bytes(void *a)                                                                   \
-	{                                                                                                              \
-		plain_access(a, bytes, true, __builtin_return_address(0));                                             \
-	}                                                                                                              \
-	extern "C" void __tsan_unaligned_read##bytes(void *a)                                                          \
-	{                                                                                                              \
-		plain_access(a, bytes, false, __builtin_return_address(0));                                            \
-	}                                                                                                              \
-	extern "C" void __tsan_unaligned_write##bytes(void *a)                                                         \
-	{                                                                                                              \
-		plain_access(a, bytes, true, __builtin_return_address(0));                                             \
-	}
-ACCESS(1)
-ACCESS(2)
-ACCESS(4)
-ACCESS(8)
-ACCESS(16)
-
-extern "C" void __tsan_init()
-{
-}
-extern "C" void __tsan_func_entry(void *)
-{
-}
-extern "C" void __tsan_func_exit()
-{
-}
-
-extern "C" void *__tsan_memcpy(void *to, const void *from, size_t bytes)
-{
-	if (bytes) {
-		plain_access(from, bytes, false, __builtin_return_address(0));
-		plain_access(to, bytes, true, __builtin_return_address(0));
-	}
-	return memmove(to, from, bytes);
-}
-
-extern "C" void *__tsan_memset(void *to, int value, size_t bytes)
-{
-	if (bytes)
-		plain_access(to, bytes, true, __builtin_return_address(0));
-	return memset(to, value, bytes);
-}
-
 /* ---- what fibers.h asks of an engine ---- */
 
 struct vector_clock {
@@ -275,9 +261,19 @@ static unsigned self()
 	return ctx().threadx_->index_;
 }
 
-static void switch_point()
+/* Before a use of what is no word: see struct use. */
+static void switch_point(const void *at, bool is_change)
 {
-	ctx().sched();
+	unsigned i = 0;
+
+	while (i < MAX_OBJECTS && objects[i].at && objects[i].at != at)
+		i++;
+	if (i == MAX_OBJECTS)
+		die("too many objects");
+	objects[i].at = at;
+	note(objects[i].use, is_change, nullptr);
+	if (objects[i].use.is_shared)
+		ctx().sched();
 }
 
 static void suspend_self()

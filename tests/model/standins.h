@@ -44,7 +44,7 @@ extern "C" int model_mutex_lock(void *mutex)
 {
 	sync_object &m = sync_of(mutex);
 
-	switch_point();
+	switch_point(mutex, true);
 	while (m.value)
 		park(&m);
 	m.value = 1;
@@ -56,7 +56,7 @@ extern "C" int model_mutex_trylock(void *mutex)
 {
 	sync_object &m = sync_of(mutex);
 
-	switch_point();
+	switch_point(mutex, true);
 	if (m.value)
 		return -1;
 	m.value = 1;
@@ -97,7 +97,7 @@ extern "C" int model_sem_post(void *sem)
 {
 	sync_object &s = sync_of(sem);
 
-	switch_point();
+	switch_point(sem, true);
 	s.value++;
 	clock_release(s.c);
 	unpark(&s);
@@ -108,7 +108,7 @@ extern "C" int model_sem_trywait(void *sem)
 {
 	sync_object &s = sync_of(sem);
 
-	switch_point();
+	switch_point(sem, true);
 	if (!s.value)
 		return -1;
 	s.value--;

@@ -101,7 +101,8 @@ extern "C" void model_fail(const char *what, const char *file, int line)
 	run_fiber(MAIN);
 }
 
-static void switch_point()
+/* Whatever it is used for. */
+static void switch_point(const void * = nullptr, bool = true)
 {
 	fiber &f = fibers[running];
 
