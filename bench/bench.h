@@ -54,6 +54,7 @@ void bench_limits(void);
 void bench_frames(void);
 void bench_peeks(void);
 void bench_latency(void);
+void bench_reclaims(void);
 void bench_segments(void);
 void bench_regions(void);
 void bench_allocs(void);

@@ -106,6 +106,7 @@ int main(int argc, char **argv)
 	bench_peeks();
 	bench_segments();
 	bench_latency();
+	bench_reclaims();
 	bench_regions();
 	bench_allocs();
 	mslot_thread_offline();

@@ -95,14 +95,23 @@ def measure(options, plan):
     return samples, given_up, sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(raw, "*.json")))
 
 
-def latencies(rows):
-    """Rows with a p99.9, as header cells and rows of cells."""
-    found = [row for row in rows if any("p999" in impl["counters"] for impl in row["impls"].values())]
-    names = [table.OURS, *table.impls_of(found)]
-    body = [[row["operation"], str(row["threads"]),
-             *(table.ns(row["impls"][name]["counters"]["p999"]) if "p999" in row["impls"].get(name, {}).get("counters", {})
-               else "-" for name in names)] for row in found]
-    return ["p99.9, ns", "threads", *names], body
+# What rows have beside their time: the counter, what it is called, why one looks at it.
+COUNTERS = [("p999", "p99.9, ns", "Latency with more threads than processors too"),
+            ("p99", "p99, ns", "Latency of one operation, clock included"),
+            ("age_p50", "median age, ns", "From the last drop of a frame to its next use: the grace period and all that waits")]
+
+
+def further(rows):
+    """A table for each counter that some row has: (heading, header cells, rows of cells)."""
+    for counter, head, heading in COUNTERS:
+        found = [row for row in rows if any(counter in impl["counters"] for impl in row["impls"].values())]
+        names = [table.OURS, *table.impls_of(found)]
+        body = [[row["operation"], str(row["threads"]),
+                 *(table.ns(row["impls"][name]["counters"][counter])
+                   if counter in row["impls"].get(name, {}).get("counters", {}) else "-" for name in names)]
+                for row in found]
+        if body:
+            yield heading, [head, "threads", *names], body
 
 
 def notes(report):
@@ -125,16 +134,13 @@ def show(report):
     rows = report["rows"]
     print("\n".join(notes(report)) + "\n")
     print(table.as_text(rows))
-    head, body = latencies(rows)
-    if body:
+    for _, head, body in further(rows):
         print("\n" + plain(head, body))
 
 
 def write_html(report):
-    head, body = latencies(report["rows"])
-    further = [("Latency with more threads than processors too", head, body)] if body else []
     with open(os.path.join(REPORT, "index.html"), "w") as file:
-        file.write(table.as_html("metaslot: the race", notes(report), report["rows"], further))
+        file.write(table.as_html("metaslot: the race", notes(report), report["rows"], list(further(report["rows"]))))
 
 
 def write_readme(report):
