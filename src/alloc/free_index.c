@@ -9,7 +9,8 @@
  *
  * Who fills a word sets the bit above, then looks at the word again. Who makes room in a word clears the bit above
  * after that. Both are read-modify-writes of the bit's word: if the clearing comes second, the bit is clear; if it
- * comes first, the filler acquires it, finds the room and clears the bit itself.
+ * comes first, the filler acquires it, finds the room and clears the bit itself. So making room releases, and filling
+ * acquires; the same goes for rows, and blocks, that are broken and heal.
  */
 #include "alloc/free_index.h"
 
@@ -25,14 +26,14 @@ static inline uint64_t hint_load(const _Atomic uint64_t *word)
 
 static inline uint64_t hint_or(_Atomic uint64_t *word, uint64_t mask)
 {
-	/* [acq_rel:hint] see above; and what is taken here was given back with its slot recycled. */
-	return atomic_fetch_or_explicit(word, mask, memory_order_acq_rel);
+	/* [acquire:hint] see above; and what is taken here was given back with its slot recycled. */
+	return atomic_fetch_or_explicit(word, mask, memory_order_acquire);
 }
 
 static inline uint64_t hint_and(_Atomic uint64_t *word, uint64_t mask)
 {
-	/* [acq_rel:hint] whoever finds the frame free here finds its slot recycled. */
-	return atomic_fetch_and_explicit(word, mask, memory_order_acq_rel);
+	/* [release:hint] see above; and whoever takes the frame's hint finds its slot recycled. */
+	return atomic_fetch_and_explicit(word, mask, memory_order_release);
 }
 
 /* ---- trees ---- */
@@ -149,17 +150,23 @@ static inline uint64_t own_row(const struct free_index *index, uint64_t row)
 	return row - index->origin / 64;
 }
 
-/* Some frame of the row is taken. */
-static void row_breaks(struct free_index *index, uint64_t row)
+/* All frames of the row are free. */
+static void row_heals(struct free_index *index, uint64_t row)
 {
 	uint64_t block = row / 8, bit = UINT64_C(1) << block % 64;
 	uint8_t row_bit = (uint8_t)(1u << row % 8);
 
-	/* [relaxed] a hint; wrong only where somebody else says the same, or gives the row back. */
-	if (atomic_load_explicit(&index->partial[block], memory_order_relaxed) & row_bit)
-		return;
-	/* [acq_rel:hint] as in a tree, of which this is the lowest level. */
-	atomic_fetch_or_explicit(&index->partial[block], row_bit, memory_order_acq_rel);
+	/* [release:hint] who breaks the row finds it free. */
+	if (atomic_fetch_and_explicit(&index->partial[block], (uint8_t)~row_bit, memory_order_release) == row_bit &&
+	    hint_and(&index->broken.level[0][block / 64], ~bit) == FULL)
+		tree_room(&index->broken, 0, block / 64);
+}
+
+/* Some row of the block is partial. */
+static void block_breaks(struct free_index *index, uint64_t block)
+{
+	uint64_t bit = UINT64_C(1) << block % 64;
+
 	if (hint_load(&index->broken.level[0][block / 64]) & bit)
 		return;
 	if ((hint_or(&index->broken.level[0][block / 64], bit) | bit) == FULL)
@@ -170,16 +177,20 @@ static void row_breaks(struct free_index *index, uint64_t row)
 		tree_room(&index->broken, 0, block / 64);
 }
 
-/* All frames of the row are free. */
-static void row_heals(struct free_index *index, uint64_t row)
+/* Some frame of the row is taken. */
+static void row_breaks(struct free_index *index, uint64_t row)
 {
-	uint64_t block = row / 8, bit = UINT64_C(1) << block % 64;
+	uint64_t block = row / 8;
 	uint8_t row_bit = (uint8_t)(1u << row % 8);
 
-	/* [acq_rel:hint] as in a tree: of two that heal the last rows, the later one sees it. */
-	if (atomic_fetch_and_explicit(&index->partial[block], (uint8_t)~row_bit, memory_order_acq_rel) == row_bit &&
-	    hint_and(&index->broken.level[0][block / 64], ~bit) == FULL)
-		tree_room(&index->broken, 0, block / 64);
+	/* [relaxed] a hint; wrong only where somebody else says the same, or gives the row back. */
+	if (!(atomic_load_explicit(&index->partial[block], memory_order_relaxed) & row_bit)) {
+		/* [acquire:hint] as in a tree, of which this is the lowest level. */
+		atomic_fetch_or_explicit(&index->partial[block], row_bit, memory_order_acquire);
+		if (!hint_load(&index->taken.level[0][row]))
+			row_heals(index, row);
+	}
+	block_breaks(index, block);
 }
 
 void free_index_init(struct free_index *index, void *zeros, uint64_t first, uint64_t end)
@@ -191,8 +202,11 @@ void free_index_init(struct free_index *index, void *zeros, uint64_t first, uint
 	CHECK(first % 64 == 0);
 	CHECK(free_index_bytes(first, end) <= (end - first) / 64 * 9 + 4096);
 	/* The rows of the last block that are not there, or not whole. */
-	for (uint64_t row = index->nr_frames / 64; row < nr_rows; row++)
-		row_breaks(index, row);
+	for (uint64_t row = index->nr_frames / 64; row < nr_rows; row++) {
+		/* [relaxed] nobody else is here yet. */
+		atomic_fetch_or_explicit(&index->partial[row / 8], (uint8_t)(1u << row % 8), memory_order_relaxed);
+		block_breaks(index, row / 8);
+	}
 	/* And those of the first one. */
 	for (uint64_t row = origin / 64; row < first / 64; row++)
 		free_index_take(index, row, FULL);
@@ -201,8 +215,8 @@ void free_index_init(struct free_index *index, void *zeros, uint64_t first, uint
 uint64_t free_index_take_row(struct free_index *index, uint64_t *row)
 {
 	for (uint64_t at = 0; tree_next(&index->taken, 1, &at);) {
-		/* [acq_rel:hint] the slots of what is free here are recycled. */
-		uint64_t old = atomic_exchange_explicit(&index->taken.level[0][at], FULL, memory_order_acq_rel);
+		/* [acquire:hint] the slots of what is free here are recycled. */
+		uint64_t old = atomic_exchange_explicit(&index->taken.level[0][at], FULL, memory_order_acquire);
 
 		tree_full(&index->taken, 0, at);
 		if (old == FULL)
