@@ -158,8 +158,8 @@ static void at_the_limit_claims_are_refused_until_a_grace_period(void **state)
 		mslot_read_lock();
 		nr = fill(&why);
 		assert_err(why, MSLOT_BUSY);
-		/* A thread may keep a few to itself before it counts them. */
-		assert_in_range(nr, LIMIT, LIMIT + LIMIT / 16);
+		/* Room is kept for what threads may hold, but no more than half. */
+		assert_in_range(nr, LIMIT / 2, LIMIT);
 		assert_int_equal(nr_retired(), nr);
 		assert_null(mslot_unique_claim(limited, 4095 * FRAME, &deferred, NULL, &why));
 		assert_err(why, MSLOT_BUSY);
@@ -194,6 +194,58 @@ static void a_drop_never_waits_and_is_never_refused(void **state)
 	assert_err(mslot_barrier(limited), MSLOT_OK);
 }
 
+/* ---- what threads hold when claims stop ---- */
+
+#define LARGE_LIMIT 4096
+#define NR_THREADS 4
+#define NR_HELD 64
+
+static struct mslot_region *wide;
+static pthread_barrier_t all_hold;
+
+/* Holds as many as there is room for, turns others over until it is refused, and then drops what it held. */
+static void *hold_fill_and_drop(void *arg)
+{
+	uint64_t first = (uintptr_t)arg * 2 * LARGE_LIMIT;
+	struct mslot_frame *held[NR_HELD], *frame;
+
+	assert_err(mslot_thread_register(), MSLOT_OK);
+	for (unsigned i = 0; i < NR_HELD - 1; i++) {
+		held[i] = mslot_frame_claim(wide, (first + i) * FRAME, &deferred, NULL, NULL);
+		assert_non_null(held[i]);
+	}
+	pthread_barrier_wait(&all_hold);
+	for (unsigned i = NR_HELD; (frame = mslot_frame_claim(wide, (first + i) * FRAME, &deferred, NULL, NULL)); i++)
+		mslot_frame_drop(frame);
+	for (unsigned i = 0; i < NR_HELD - 1; i++)
+		mslot_frame_drop(held[i]);
+	mslot_thread_unregister();
+	return NULL;
+}
+
+static void what_threads_hold_when_claims_stop_stays_below_the_limit(void **state)
+{
+	const struct mslot_region_config config = {.nr_frames = NR_THREADS * 2 * LARGE_LIMIT,
+						   .backlog_limit = LARGE_LIMIT};
+	pthread_t threads[NR_THREADS];
+	struct mslot_audit audit;
+	(void)state;
+
+	wide = mslot_region_create(&config, NULL);
+	assert_non_null(wide);
+	pthread_barrier_init(&all_hold, NULL, NR_THREADS);
+	mslot_read_lock();
+	for (uintptr_t i = 0; i < NR_THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, hold_fill_and_drop, (void *)i), 0);
+	for (unsigned i = 0; i < NR_THREADS; i++)
+		join(threads[i]);
+	assert_err(mslot_audit(wide, &audit), MSLOT_OK);
+	assert_in_range(audit.by_status[MSLOT_STATUS_RETIRED], LARGE_LIMIT / 2, LARGE_LIMIT);
+	mslot_read_unlock();
+	assert_err(mslot_barrier(wide), MSLOT_OK);
+	assert_err(mslot_region_destroy(wide), MSLOT_OK);
+}
+
 static void claims_that_may_wait_do(void **state)
 {
 	enum mslot_err why;
@@ -201,12 +253,12 @@ static void claims_that_may_wait_do(void **state)
 
 	assert_int_equal(fill(&why), 4096);
 	assert_err(why, MSLOT_OK);
-	assert_true(nr_retired() <= LIMIT + LIMIT / 16);
+	assert_true(nr_retired() <= LIMIT);
 	assert_err(mslot_barrier(limited), MSLOT_OK);
 	if (!strcmp(mslot_reclaim_flavor(), "qsbr"))
 		return; /* has no sections */
 	mslot_read_lock();
-	assert_in_range(fill(&why), LIMIT, LIMIT + LIMIT / 16);
+	assert_in_range(fill(&why), LIMIT / 2, LIMIT);
 	assert_err(why, MSLOT_BUSY);
 	mslot_read_unlock();
 }
@@ -222,6 +274,7 @@ int main(void)
 						limited_teardown),
 		cmocka_unit_test_setup_teardown(a_drop_never_waits_and_is_never_refused, limited_setup,
 						limited_teardown),
+		cmocka_unit_test(what_threads_hold_when_claims_stop_stays_below_the_limit),
 		cmocka_unit_test_prestate_setup_teardown(claims_that_may_wait_do, limited_setup, limited_teardown,
 							 &may_wait),
 	};

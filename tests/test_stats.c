@@ -42,6 +42,7 @@ static void what_is_retired_is_backlog_until_it_is_recycled(void **state)
 	assert_int_equal(now.retired - before.retired, 5);
 	assert_int_equal(now.recycled, before.recycled);
 	assert_int_equal(now.backlog, 5);
+	assert_int_equal(now.most_backlog, 5);
 	assert_in_range(now.oldest_wait_ns, 15000000, 10000000000);
 	mslot_read_unlock();
 	assert_err(mslot_barrier(region), MSLOT_OK);
@@ -50,6 +51,19 @@ static void what_is_retired_is_backlog_until_it_is_recycled(void **state)
 	assert_int_equal(now.backlog, 0);
 	assert_int_equal(now.oldest_wait_ns, 0);
 	assert_true(now.grace_periods > before.grace_periods);
+}
+
+static void the_most_that_waited_is_seen_though_nobody_looked(void **state)
+{
+	uint64_t most = stats().most_backlog;
+	(void)state;
+
+	mslot_read_lock();
+	retire_some((unsigned)most + 3);
+	mslot_read_unlock();
+	assert_err(mslot_barrier(region), MSLOT_OK);
+	assert_int_equal(stats().backlog, 0);
+	assert_int_equal(stats().most_backlog, strcmp(mslot_reclaim_flavor(), "qsbr") ? most + 3 : most);
 }
 
 static void immediate_types_are_never_backlog(void **state)
@@ -231,6 +245,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_retired_is_backlog_until_it_is_recycled),
+		TEST(the_most_that_waited_is_seen_though_nobody_looked),
 		TEST(immediate_types_are_never_backlog),
 		TEST(the_counts_of_threads_that_are_gone_stay),
 		TEST(a_wait_after_a_pause_is_not_counted_from_before_the_pause),

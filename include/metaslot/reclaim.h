@@ -101,9 +101,11 @@ MSLOT_API void mslot_thread_online(void);
 
 /** What reclaim has done and has to do, in the whole process. */
 struct mslot_stats {
-	uint64_t retired;  /**< frames of deferred types that lost their last reference */
-	uint64_t recycled; /**< how many of them are unused again; on_drop has run */
-	uint64_t backlog;  /**< how many are not yet */
+	uint64_t retired;      /**< frames of deferred types that lost their last reference */
+	uint64_t recycled;     /**< how many of them are unused again; on_drop has run */
+	uint64_t backlog;      /**< how many are not yet */
+	uint64_t most_backlog; /**< the most there were at the end of a grace period, before what waited for it was
+				  recycled, or at a call of mslot_stats() */
 	uint64_t
 		oldest_wait_ns; /**< how long the oldest of them waits, as the library's thread knows; 0 if none does */
 	uint64_t grace_periods; /**< that have ended */

@@ -65,8 +65,10 @@ struct mslot_region_config {
 	unsigned frame_shift; /**< log2 of the frame size in bytes, 6 to 40; 0 means 12 */
 	void *memory;	      /**< the payload of the first frame, the others following; or NULL */
 	/**
-	 * How many retired slots may wait for their grace period before claims of deferred types are
-	 * refused with BUSY; 0 for no limit. Drops never wait. See reclaim.h.
+	 * How many retired slots may wait for their grace period; 0 for no limit. Drops never wait, so claims of
+	 * deferred types are refused with BUSY before that: while there is room for 64 frames that each registered
+	 * thread holds, and up to 128 that it has retired and not counted yet, or for half of the limit if that is
+	 * less. The limit is passed only where more are held when claims stop, and dropped then.
 	 */
 	uint64_t backlog_limit;
 	/** At the limit, a claim outside a reader section waits for a grace period instead of being refused. */

@@ -33,7 +33,8 @@ static struct reclaim_thread *threads;
 static uint64_t drains_wanted, drains_done;
 static uint64_t waiters;		     /* threads in grace_thread_wait() */
 static uint64_t gone_retired, gone_recycled; /* by threads that have unregistered */
-static uint64_t began_ns[4];		     /* of the last grace periods, by their number */
+static uint64_t most_backlog;
+static uint64_t began_ns[4]; /* of the last grace periods, by their number */
 
 static _Atomic(struct slot *) adopted; /* slots of threads that are gone or never were registered */
 static struct retire_queue orphans;    /* of the grace-period thread alone */
@@ -121,6 +122,33 @@ static bool collect(bool flip_all)
 	return left || retire_queue_size(&orphans);
 }
 
+/* Under the lock. What is retired or recycled meanwhile makes the difference too small, never too large. */
+static void add_up(struct grace_snapshot *out)
+{
+	/* [relaxed] statistics. */
+	out->retired = gone_retired + atomic_load_explicit(&reclaim_counts.retired_by_strangers, memory_order_relaxed);
+	out->recycled = gone_recycled;
+	for (struct reclaim_thread *thread = threads; thread; thread = thread->next)
+		/* [relaxed] statistics. */
+		out->retired += atomic_load_explicit(&thread->nr_retired, memory_order_relaxed);
+	for (struct reclaim_thread *thread = threads; thread; thread = thread->next)
+		/* [relaxed] statistics. */
+		out->recycled += atomic_load_explicit(&thread->nr_recycled, memory_order_relaxed);
+	if (out->retired > out->recycled + most_backlog)
+		most_backlog = out->retired - out->recycled;
+	out->most_backlog = most_backlog;
+}
+
+/* Before anything that waited for the grace period is recycled: the most that waits. */
+static void note_backlog(void)
+{
+	struct grace_snapshot snapshot;
+
+	pthread_mutex_lock(&lock);
+	add_up(&snapshot);
+	pthread_mutex_unlock(&lock);
+}
+
 /* One grace period, and what it sets free. */
 static bool cycle(struct reclaim_thread *self, bool flip_all)
 {
@@ -131,6 +159,7 @@ static bool cycle(struct reclaim_thread *self, bool flip_all)
 	/* [relaxed] a reader section that does not see it is waited for. */
 	atomic_store_explicit(&reclaim_periods.started, period, memory_order_relaxed);
 	grace_synchronize();
+	note_backlog();
 	/* [release:grace] readers that were there before are gone. */
 	atomic_store_explicit(&reclaim_periods.completed, period, memory_order_release);
 	/* Moves the elapsed batches; the fresh batch is empty. */
@@ -215,6 +244,14 @@ enum mslot_err grace_thread_spawn(void *(*fn)(void *arg), void *arg)
 }
 
 /* Under the lock. */
+static void list(struct reclaim_thread *thread)
+{
+	thread->next = threads;
+	threads = thread;
+	reclaim_tally(&reclaim_nr_threads, 1);
+}
+
+/* Under the lock. */
 static enum mslot_err start(void)
 {
 	if (started)
@@ -222,8 +259,7 @@ static enum mslot_err start(void)
 	/* One cycle of its own: what strangers handed over before now has woken nobody. */
 	if (sem_init(&work, 0, 1) || grace_thread_spawn(run, &grace_self))
 		return MSLOT_NO_MEMORY;
-	grace_self.next = threads;
-	threads = &grace_self;
+	list(&grace_self);
 	started = true;
 	return MSLOT_OK;
 }
@@ -274,10 +310,8 @@ enum mslot_err grace_thread_register(struct reclaim_thread *thread)
 
 	pthread_mutex_lock(&lock);
 	err = start();
-	if (!err) {
-		thread->next = threads;
-		threads = thread;
-	}
+	if (!err)
+		list(thread);
 	pthread_mutex_unlock(&lock);
 	return err;
 }
@@ -290,6 +324,7 @@ void grace_thread_unregister(struct reclaim_thread *thread)
 	while (*at != thread)
 		at = &(*at)->next;
 	*at = thread->next;
+	reclaim_tally(&reclaim_nr_threads, UINT64_MAX);
 	/* [relaxed] our own. */
 	gone_retired += atomic_load_explicit(&thread->nr_retired, memory_order_relaxed);
 	/* [relaxed] our own. */
@@ -308,14 +343,7 @@ void grace_thread_each(void (*fn)(struct reclaim_thread *thread, void *ctx), voi
 void grace_thread_snapshot(struct grace_snapshot *out)
 {
 	pthread_mutex_lock(&lock);
-	out->retired = gone_retired;
-	out->recycled = gone_recycled;
-	for (struct reclaim_thread *thread = threads; thread; thread = thread->next) {
-		/* [relaxed] statistics. */
-		out->recycled += atomic_load_explicit(&thread->nr_recycled, memory_order_relaxed);
-		/* [relaxed] statistics. */
-		out->retired += atomic_load_explicit(&thread->nr_retired, memory_order_relaxed);
-	}
+	add_up(out);
 	/* [relaxed] statistics. */
 	out->completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed);
 	/* [relaxed] statistics. */

@@ -26,6 +26,7 @@
 _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
 struct reclaim_periods reclaim_periods;
 struct reclaim_counts reclaim_counts;
+_Atomic uint64_t reclaim_nr_threads;
 
 /* Immediate slots dropped from within an on_drop of this thread, which the outermost one recycles. */
 static _Thread_local struct {

@@ -90,11 +90,32 @@ static inline void reclaim_slot(struct slot *slot, uint64_t retired)
 /* Makes room below the region's backlog limit, or says why not: BUSY. For claims of deferred types. */
 COLD enum mslot_err reclaim_make_room(struct mslot_region *region);
 
+/* Registered threads, and the library's own. */
+extern _Atomic uint64_t reclaim_nr_threads;
+
+/*
+ * Drops are never refused, so claims stop before the limit, and leave room for each thread to drop so many frames that
+ * it holds, beside those that it has retired and not counted. More than half of the limit is not kept free, lest
+ * nothing could be claimed.
+ */
+#define RECLAIM_HELD 64
+
+/* Deferred types may be claimed while fewer wait. */
+static inline int64_t reclaim_admits_below(const struct mslot_region *region)
+{
+	int64_t limit = (int64_t)region->backlog_limit;
+	/* [relaxed] a hint that bounds. */
+	int64_t nr_threads = (int64_t)atomic_load_explicit(&reclaim_nr_threads, memory_order_relaxed);
+	int64_t reserve = nr_threads * (RECLAIM_HELD + 2 * (int64_t)region->backlog_grain);
+
+	return limit - (reserve < limit / 2 ? reserve : limit / 2);
+}
+
 static inline bool reclaim_has_room(const struct mslot_region *region)
 {
 	return LIKELY(!region_is_limited(region)) ||
 	       /* [relaxed] a hint that bounds; nothing is read by it. */
-	       atomic_load_explicit(region_backlog(region), memory_order_relaxed) < (int64_t)region->backlog_limit;
+	       atomic_load_explicit(region_backlog(region), memory_order_relaxed) < reclaim_admits_below(region);
 }
 
 /* Whether the caller must not wait for a grace period, as it would wait for itself. */
@@ -150,7 +171,8 @@ void grace_thread_unregister(struct reclaim_thread *thread);
 
 /* What the grace-period thread knows of the whole, at one moment. */
 struct grace_snapshot {
-	uint64_t retired, recycled; /* by registered threads, also those that are gone, and by itself */
+	uint64_t retired, recycled; /* by all threads, also those that are gone */
+	uint64_t most_backlog;
 	uint64_t started, completed;
 	uint64_t oldest_ns; /* what waits was retired since; on the clock of reclaim_now_ns() */
 };

@@ -16,10 +16,9 @@ void mslot_stats(struct mslot_stats *out)
 	grace_thread_snapshot(&snapshot);
 	now = reclaim_now_ns();
 	*out = (struct mslot_stats){
-		/* [relaxed] statistics. */
-		.retired = snapshot.retired +
-			   atomic_load_explicit(&reclaim_counts.retired_by_strangers, memory_order_relaxed),
+		.retired = snapshot.retired,
 		.recycled = snapshot.recycled,
+		.most_backlog = snapshot.most_backlog,
 		.grace_periods = snapshot.completed,
 		/* [relaxed] statistics. */
 		.claims_waited = atomic_load_explicit(&reclaim_counts.claims_waited, memory_order_relaxed),

@@ -32,11 +32,11 @@ static void unregister(void *thread)
 
 	if (give_back_upward())
 		give_back_upward()->thread_exits();
+	reclaim_count_flush(self);
 	/* Once out of the registry, nobody flips or collects our queues any more: both are ours. */
 	grace_thread_unregister(self);
 	adopt_queue(&self->queue[0]);
 	adopt_queue(&self->queue[1]);
-	reclaim_count_flush(self);
 	reclaim_self = NULL;
 	grace_unregister();
 	free(self);

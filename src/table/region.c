@@ -104,7 +104,7 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 	region->memory = config->memory;
 	region->backlog_limit =
 		config->backlog_limit && config->backlog_limit < INT64_MAX ? config->backlog_limit : INT64_MAX;
-	region->backlog_grain = region->backlog_limit < 64 * 64 ? (uint32_t)(region->backlog_limit / 64) : 64;
+	region->backlog_grain = region->backlog_limit < 256 * 64 ? (uint32_t)(region->backlog_limit / 256) : 64;
 	region->mapping_bytes = bytes;
 	nodes_init(region, config, (char *)region + nodes, (char *)region + hints);
 	/* [relaxed] only to differ. */

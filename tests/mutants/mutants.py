@@ -106,7 +106,9 @@ RECLAIM = [
     ("a barrier is answered a cycle early", "reclaim/grace_thread.c",
      "\t\t\t\tleft |= cycle(self, true);\n", ""),
     ("the backlog has no limit", "reclaim/reclaim.h",
-     "< (int64_t)region->backlog_limit;", "< INT64_MAX;"),
+     "< reclaim_admits_below(region);", "< INT64_MAX;"),
+    ("claims go on to the limit, as if nobody held a frame", "reclaim/reclaim.h",
+     "return limit - (reserve < limit / 2 ? reserve : limit / 2);", "return limit + 0 * reserve;"),
     ("adopting wakes nobody", "reclaim/grace_thread.c",
      "memory_order_relaxed));\n\tgrace_thread_wake();", "memory_order_relaxed));"),
 ]
