@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Faults that a run has to survive: helpers that stall, signal, stop and fork while the workers work.
+ * Faults that a run has to survive: helpers that signal, stop and fork while the workers work.
  *
  * Promises: each says what it did, so that a fault that did not happen is seen.
- * Read:     fault_names, then the helper of each. exit and malloc are worker.c's, kill is kill.c's; the delays are
- *           compiled in, see delay.h.
+ * Read:     fault_names, then the helper of each. exit and malloc are worker.c's, kill and stall have files of their
+ * own; the delays are compiled in, see delay.h.
  */
 #include "faults.h"
 
 #include "delay.h"
 #include "malloc_faults.h"
+#include "stall.h"
 
 #include <inttypes.h>
 #include <sys/mman.h>
@@ -34,15 +35,13 @@ const struct fault_name fault_names[FAULT_NR] = {
 
 static struct {
 	_Atomic bool must_end;
-	pthread_t stall, signals, forks;
+	pthread_t signals, forks;
 	pid_t stopper;
 	struct {
 		_Atomic bool ends;
 		_Atomic uint64_t nr;
 	} * stops; /* shared with it */
-	_Atomic uint64_t nr_signals, nr_forks, nr_stays;
-	_Atomic int64_t reader; /* who stalls */
-	_Atomic uint64_t nr_named, nr_named_others;
+	_Atomic uint64_t nr_signals, nr_forks;
 } faults;
 
 bool stress_has_fault(enum fault fault)
@@ -78,49 +77,6 @@ void faults_configure(struct mslot_region_config *config)
 static bool is_over(void)
 {
 	return atomic_load(&faults.must_end) || atomic_load(&stress_run.broken);
-}
-
-/* ---- stall ---- */
-
-static void on_stall(const struct mslot_stall *stall, void *ctx)
-{
-	(void)ctx;
-	if (stall->thread_id == atomic_load(&faults.reader))
-		atomic_fetch_add(&faults.nr_named, 1);
-	else
-		atomic_fetch_add(&faults.nr_named_others, 1);
-}
-
-static void *stall(void *arg)
-{
-	(void)arg;
-	if (mslot_thread_register())
-		stress_broken("the stalled reader could not register", MSLOT_PADDR_NONE);
-	atomic_store(&faults.reader, gettid());
-	while (!is_over()) {
-		struct mslot_stats before, after;
-		uint64_t named = atomic_load(&faults.nr_named);
-
-		mslot_read_lock();
-		mslot_stats(&before);
-		double until = stress_now() + stress_run.options.stall_seconds;
-		while (stress_now() < until && !is_over())
-			stress_nap(0.01);
-		bool stayed = stress_now() >= until;
-		mslot_stats(&after);
-		mslot_read_unlock();
-		mslot_quiescent_state();
-		atomic_fetch_add(&faults.nr_stays, stayed);
-		/* Somebody waited for it from early on, and it has been a second, and the time to look. */
-		if (stayed && after.retired > before.retired && stress_run.options.stall_seconds >= 1.8 &&
-		    atomic_load(&faults.nr_named) == named)
-			stress_broken("a stalled reader was not named", MSLOT_PADDR_NONE);
-		mslot_thread_offline();
-		stress_nap(0.2);
-		mslot_thread_online();
-	}
-	mslot_thread_unregister();
-	return NULL;
 }
 
 /* ---- signals ---- */
@@ -195,7 +151,7 @@ void faults_begin_process(void)
 
 	if (stress_has_fault(FAULT_SIGNALS))
 		sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_signal}, NULL);
-	if (stress_has_fault(FAULT_STALL) && mslot_set_stall_handler(on_stall, NULL))
+	if (stress_has_fault(FAULT_STALL) && !stall_prepare())
 		stress_broken("the stall handler was refused", MSLOT_PADDR_NONE);
 	if (!stress_has_fault(FAULT_STOP))
 		return;
@@ -208,8 +164,8 @@ void faults_begin_process(void)
 
 void faults_begin(void)
 {
-	if (stress_has_fault(FAULT_STALL))
-		begin_thread(&faults.stall, stall);
+	if (stress_has_fault(FAULT_STALL) && !stall_begin())
+		stress_broken("a helper could not be started", MSLOT_PADDR_NONE);
 	if (stress_has_fault(FAULT_SIGNALS))
 		begin_thread(&faults.signals, send_signals);
 	if (stress_has_fault(FAULT_FORK))
@@ -226,7 +182,7 @@ void faults_end(void)
 		waitpid(faults.stopper, NULL, 0);
 	}
 	if (stress_has_fault(FAULT_STALL))
-		pthread_join(faults.stall, NULL);
+		stall_end();
 	if (stress_has_fault(FAULT_SIGNALS))
 		pthread_join(faults.signals, NULL);
 	if (stress_has_fault(FAULT_FORK))
@@ -242,8 +198,7 @@ void faults_report(void)
 		if (stress_has_fault(i))
 			printf(" %s", fault_names[i].name);
 	if (stress_has_fault(FAULT_STALL))
-		printf("; %" PRIu64 " stays inside, named %" PRIu64 " times, others %" PRIu64, faults.nr_stays,
-		       faults.nr_named, faults.nr_named_others);
+		stall_report();
 	if (stress_has_fault(FAULT_SIGNALS))
 		printf("; %" PRIu64 " signals", faults.nr_signals);
 	if (stress_has_fault(FAULT_STOP))

@@ -11,18 +11,24 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define ROUND_SECONDS 0.4
-/* Frames that one thread has in hand: handles, two address spaces, a segment; and that one retired table maps. */
+/* How long before the end it has to be for the others to show that they go on. */
+#define GOES_ON_SECONDS 0.1
+/* Frames that one thread has in hand: handles, two address spaces, a segment; and that one retired root table leads to.
+ */
 #define IN_HAND 1024
-#define IN_TABLE 16
+#define IN_TABLE (15 + 15 * 15)
 
 static bool is_child;
 static pthread_t killer;
 static uint64_t *ops_then; /* of each worker, when the victim was dead */
+static double dead_since;
+static _Atomic bool has_died; /* says the victim itself, in its last moment */
 static _Atomic bool is_dead;
 
 bool kill_is_child(void)
@@ -34,8 +40,10 @@ bool kill_is_child(void)
 static void die(int signal)
 {
 	(void)signal;
-	if (stress_in_step)
-		syscall(SYS_exit, 0);
+	if (!stress_in_step)
+		return;
+	atomic_store(&has_died, true);
+	syscall(SYS_exit, 0);
 }
 
 static void *kill_one(void *arg)
@@ -49,13 +57,17 @@ static void *kill_one(void *arg)
 	/* Until it was in an operation when the signal came. */
 	for (;;) {
 		pid_t id = atomic_load(&victim->id);
-		if (id && syscall(SYS_tgkill, getpid(), id, SIGUSR2) != 0)
-			break;
-		if (atomic_load(&stress_run.must_stop))
-			return NULL;
+		if (id)
+			syscall(SYS_tgkill, getpid(), id, SIGUSR2);
 		stress_nap(0.0005);
+		if (atomic_load(&has_died))
+			break;
+		if (atomic_load(&victim->ended) || atomic_load(&stress_run.broken))
+			return NULL;
 	}
+	dead_since = stress_now();
 	atomic_store(&victim->killed, true);
+	sem_post(&victim->thread_over);
 	for (unsigned i = 0; i < nr_threads; i++)
 		ops_then[i] = atomic_load(&stress_run.jobs[i].worker.ops_now);
 	atomic_store(&is_dead, true);
@@ -81,7 +93,8 @@ void kill_end(void)
 		_exit(0);
 	for (unsigned i = 0; i < stress_run.options.nr_threads; i++) {
 		struct job *job = &stress_run.jobs[i];
-		if (!atomic_load(&job->killed) && job->worker.ops <= ops_then[i])
+		if (!atomic_load(&job->killed) && job->worker.ops <= ops_then[i] &&
+		    stress_run.started_at + ROUND_SECONDS - dead_since > GOES_ON_SECONDS)
 			stress_broken("a thread stands still since another was killed", MSLOT_PADDR_NONE);
 	}
 	if (mslot_audit(stress_region, &audit))
@@ -108,6 +121,7 @@ int kill_rounds(int (*run)(void))
 
 		if (child == 0) {
 			is_child = true;
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			if (!freopen("/dev/null", "w", stdout))
 				_exit(77);
 			exit(run());

@@ -7,6 +7,7 @@
  * Read:     main(), run(), finish(). A thread that sees something broken says so and stays where it is, as the table
  *           can no longer be trusted; the main thread then reports what there is and ends the process.
  */
+#include "ages.h"
 #include "delay.h"
 #include "faults.h"
 #include "oracle.h"
@@ -18,6 +19,9 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Of a region: few enough that a run of seconds touches them all, so that its memory soon stays flat. */
+#define FRAMES_MOST (UINT64_C(1) << 19)
 
 struct run stress_run;
 struct mslot_region *stress_region;
@@ -122,9 +126,11 @@ static _Noreturn void cannot_run(const char *why)
 static void prepare(void)
 {
 	const struct options *options = &stress_run.options;
+	uint64_t nr_frames = (uint64_t)options->mix->nr_frames * options->nr_threads;
 	struct mslot_region_config config = {
-		.nr_frames =
-			options->mix->nr_frames > 64 ? (uint64_t)options->mix->nr_frames * options->nr_threads : 64,
+		.nr_frames = options->mix->nr_frames <= 64 ? 64
+			     : nr_frames < FRAMES_MOST	   ? nr_frames
+							   : FRAMES_MOST,
 		.frame_shift = STRESS_FRAME_SHIFT,
 	};
 
@@ -141,7 +147,7 @@ static void prepare(void)
 	config.nr_node_ranges = stress_nr_nodes;
 	stress_region = mslot_region_create(&config, NULL);
 	stress_run.jobs = calloc(options->nr_threads, sizeof(*stress_run.jobs));
-	if (!stress_region || !stress_run.jobs || !oracle_init(config.nr_frames))
+	if (!stress_region || !stress_run.jobs || !oracle_init(config.nr_frames) || !ages_init(config.nr_frames))
 		cannot_run("no memory");
 	faults_begin_process();
 	stress_run.started_at = stress_now();

@@ -37,7 +37,8 @@ struct worker {
 	struct mslot_frame *space;	       /* mix pagetable */
 	struct samples latency;
 	uint64_t longest_ns;
-	_Atomic uint64_t ops_now; /* `ops`, for others to look at; behind by up to 64 */
+	/* For others to look at; behind by up to 64 operations. */
+	_Atomic uint64_t ops_now, claims_now;
 };
 
 struct mix {
@@ -49,10 +50,17 @@ struct mix {
 	unsigned nr_frames;
 	/* One claim in so many is of the deferred type. */
 	unsigned deferred_in;
+	/* Half of the threads use immediate types only. */
+	bool is_split;
 };
 
+static inline bool mix_is_immediate(const struct mix *mix, unsigned thread, unsigned nr_threads)
+{
+	return mix->is_split && nr_threads > 1 && thread % 2 == 0;
+}
+
 extern const struct mix mix_claim, mix_refcount, mix_raw, mix_unique, mix_peek, mix_segment, mix_pagetable, mix_alloc,
-	mix_everything;
+	mix_reclaim, mix_everything;
 extern struct mslot_region *stress_region; /* of all workers, for on_drop */
 /* The region's, as long as it has several. */
 #define STRESS_NODES_MOST 64
@@ -76,12 +84,14 @@ uint64_t stress_random(struct worker *worker);
 uint64_t stress_paddr(struct worker *worker);
 /* Claims with a fresh cookie, and checks that nobody else owns the frame; NULL if refused. */
 struct mslot_frame *stress_claim(struct worker *worker, uint64_t paddr);
+struct mslot_frame *stress_claim_as(struct worker *worker, uint64_t paddr, bool deferred);
 /* Gets the frame, or claims it where nobody has it; NULL if both were refused. */
 struct mslot_frame *stress_get_or_claim(struct worker *worker, uint64_t paddr);
 /* The frame is claimed: writes its cookie and makes this thread its owner. */
 void stress_own(struct worker *worker, uint64_t paddr, struct cookie *cookie);
-/* What every type's on_drop begins with. */
+/* What every type's on_drop begins with; a deferred one's with both. */
 void stress_disown(struct cookie *cookie, uint64_t paddr);
+void stress_aged(uint64_t paddr);
 void stress_check(const struct cookie *cookie, uint64_t paddr);
 void stress_check_frame(struct mslot_frame *frame, uint64_t paddr);
 void stress_refused(struct worker *worker, enum mslot_err why);

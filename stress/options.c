@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static const struct mix *const mixes[] = {&mix_claim,	&mix_refcount,	&mix_raw,   &mix_unique,    &mix_peek,
-					  &mix_segment, &mix_pagetable, &mix_alloc, &mix_everything};
+static const struct mix *const mixes[] = {&mix_claim,	&mix_refcount,	&mix_raw,   &mix_unique,  &mix_peek,
+					  &mix_segment, &mix_pagetable, &mix_alloc, &mix_reclaim, &mix_everything};
 static const char *const plants[PLANT_NR] = {"none", "cookie", "double-drop", "two-winners", "stale", "leak"};
 #define NR_MIXES (sizeof(mixes) / sizeof(mixes[0]))
 

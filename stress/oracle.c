@@ -11,7 +11,11 @@
 
 enum plant stress_plant;
 static _Atomic uint32_t *owned;
-static _Atomic uint64_t nr_drops;
+/* Apart, so that threads on frames of their own do not meet here. */
+#define NR_STRIPES 64
+static struct {
+	_Alignas(64) _Atomic uint64_t nr;
+} drops[NR_STRIPES];
 
 bool oracle_init(uint64_t nr_frames)
 {
@@ -21,7 +25,11 @@ bool oracle_init(uint64_t nr_frames)
 
 uint64_t oracle_drops(void)
 {
-	return atomic_load_explicit(&nr_drops, memory_order_relaxed);
+	uint64_t nr = 0;
+
+	for (unsigned i = 0; i < NR_STRIPES; i++)
+		nr += atomic_load_explicit(&drops[i].nr, memory_order_relaxed);
+	return nr;
 }
 
 void stress_disown(struct cookie *cookie, uint64_t paddr)
@@ -30,7 +38,8 @@ void stress_disown(struct cookie *cookie, uint64_t paddr)
 	if (atomic_exchange_explicit(&owned[paddr >> STRESS_FRAME_SHIFT], 0, memory_order_relaxed) != 1)
 		stress_broken("on_drop ran twice for one claim", paddr);
 	cookie->value = cookie->inverse = STRESS_POISON;
-	atomic_fetch_add_explicit(&nr_drops, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&drops[(paddr >> STRESS_FRAME_SHIFT) / 1024 % NR_STRIPES].nr, 1,
+				  memory_order_relaxed);
 }
 
 static void on_drop(void *meta, uint64_t paddr, void *memory)
@@ -39,13 +48,19 @@ static void on_drop(void *meta, uint64_t paddr, void *memory)
 	stress_disown(meta, paddr);
 }
 
+static void on_drop_deferred(void *meta, uint64_t paddr, void *memory)
+{
+	stress_aged(paddr);
+	on_drop(meta, paddr, memory);
+}
+
 const struct mslot_type stress_types[2] = {
 	{.name = "immediate",
 	 .meta_bytes = sizeof(struct cookie),
 	 .meta_align = 8,
 	 .on_drop = on_drop,
 	 .flags = MSLOT_TYPE_IMMEDIATE},
-	{.name = "deferred", .meta_bytes = sizeof(struct cookie), .meta_align = 8, .on_drop = on_drop},
+	{.name = "deferred", .meta_bytes = sizeof(struct cookie), .meta_align = 8, .on_drop = on_drop_deferred},
 };
 
 static uint64_t scramble(uint64_t bits)
@@ -93,12 +108,10 @@ void stress_own(struct worker *worker, uint64_t paddr, struct cookie *cookie)
 	worker->claims++;
 }
 
-struct mslot_frame *stress_claim(struct worker *worker, uint64_t paddr)
+static struct mslot_frame *claim(struct worker *worker, uint64_t paddr, bool deferred, uint64_t value)
 {
 	enum mslot_err why = MSLOT_OK;
-	uint64_t value = stress_random(worker);
 	struct cookie cookie = {value, stress_plant == PLANT_COOKIE ? value : ~value};
-	bool deferred = (value >> 20) % worker->mix->deferred_in == 0;
 	struct mslot_frame *frame = mslot_frame_claim(worker->region, paddr, &stress_types[deferred], &cookie, &why);
 
 	if (frame || (stress_plant == PLANT_WINNERS && why == MSLOT_IN_USE))
@@ -106,6 +119,18 @@ struct mslot_frame *stress_claim(struct worker *worker, uint64_t paddr)
 	else
 		stress_refused(worker, why);
 	return frame;
+}
+
+struct mslot_frame *stress_claim(struct worker *worker, uint64_t paddr)
+{
+	uint64_t value = stress_random(worker);
+
+	return claim(worker, paddr, (value >> 20) % worker->mix->deferred_in == 0, value);
+}
+
+struct mslot_frame *stress_claim_as(struct worker *worker, uint64_t paddr, bool deferred)
+{
+	return claim(worker, paddr, deferred, stress_random(worker));
 }
 
 struct mslot_frame *stress_get_or_claim(struct worker *worker, uint64_t paddr)

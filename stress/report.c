@@ -7,7 +7,9 @@
  */
 #include "report.h"
 
+#include "ages.h"
 #include "faults.h"
+#include "stall.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -26,8 +28,6 @@ void report_progress(const struct options *options, double elapsed)
 	struct mslot_stats stats;
 
 	mslot_stats(&stats);
-	if (stats.backlog > stress_run.most_backlog)
-		stress_run.most_backlog = stats.backlog;
 	if (stats.oldest_wait_ns > stress_run.most_wait_ns)
 		stress_run.most_wait_ns = stats.oldest_wait_ns;
 	if (!isatty(STDOUT_FILENO) && elapsed < next)
@@ -132,8 +132,9 @@ void report_lines(const struct options *options, const struct totals *totals)
 	mslot_stats(&stats);
 	printf("reclaim: %" PRIu64 " retired, %" PRIu64 " recycled, most waiting %" PRIu64 " (limit %" PRIu64
 	       "), longest wait seen %.3f ms, %" PRIu64 " claims waited, %" PRIu64 " refused\n",
-	       stats.retired, stats.recycled, stress_run.most_backlog, stress_run.backlog_limit,
+	       stats.retired, stats.recycled, stats.most_backlog, stress_run.backlog_limit,
 	       (double)stress_run.most_wait_ns * 1e-6, stats.claims_waited, stats.claims_refused);
+	ages_report();
 	printf("memory: %" PRIu64 " KiB when warm, %" PRIu64 " KiB at the end\n", stress_run.rss_begin_kib,
 	       stress_run.rss_end_kib);
 	faults_report();
@@ -169,7 +170,7 @@ static json_t *json_of(const struct options *options, const struct totals *total
 	mslot_stats(&stats);
 	return json_pack(
 		"{s:i, s:s, s:s, s:i, s:I, s:f, s:f, s:{s:I, s:I, s:I, s:I}, s:{s:f, s:f, s:f, s:o}, s:{s:b, s:I}, "
-		"s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o, s:s, s:s, s:I, s:I, s:I, s:b}",
+		"s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:b}",
 		"schema", 1, "impl", "mslot", "mix", options->mix->name, "threads", (int)options->nr_threads, "ops",
 		(json_int_t)ops, "seconds", totals->seconds, "per_second", (double)ops / totals->seconds, "latency_ns",
 		"p50", (json_int_t)samples_percentile(all, 0.5), "p99", (json_int_t)samples_percentile(all, 0.99),
@@ -177,12 +178,12 @@ static json_t *json_of(const struct options *options, const struct totals *total
 		"jain", fairness.jain, "slowest", fairness.slowest, "fastest", fairness.fastest, "ops",
 		ops_of_each(totals), "audit", "clean", !totals->broken, "broken", (json_int_t)totals->nr_broken,
 		"reclaim", "retired", (json_int_t)stats.retired, "recycled", (json_int_t)stats.recycled, "most_waiting",
-		(json_int_t)stress_run.most_backlog, "limit", (json_int_t)stress_run.backlog_limit, "claims_waited",
+		(json_int_t)stats.most_backlog, "limit", (json_int_t)stress_run.backlog_limit, "claims_waited",
 		(json_int_t)stats.claims_waited, "claims_refused", (json_int_t)stats.claims_refused, "stalls",
-		(json_int_t)stats.stalls, "faults", names_of_faults(), "place", place_name(stress_run.place), "memory",
-		place_memory_names[options->memory], "seed", (json_int_t)options->seed, "rss_warm_kib",
-		(json_int_t)stress_run.rss_begin_kib, "rss_kib", (json_int_t)stress_run.rss_end_kib, "held",
-		!totals->broken);
+		(json_int_t)stats.stalls, "age_ns", ages_json(), "stall", stall_json(), "faults", names_of_faults(),
+		"place", place_name(stress_run.place), "memory", place_memory_names[options->memory], "seed",
+		(json_int_t)options->seed, "rss_warm_kib", (json_int_t)stress_run.rss_begin_kib, "rss_kib",
+		(json_int_t)stress_run.rss_end_kib, "held", !totals->broken);
 }
 
 bool report_json(const struct options *options, const struct totals *totals)

@@ -7,6 +7,7 @@
 
 #include "options.h"
 
+#include <semaphore.h>
 #include <signal.h>
 
 /* A worker and the thread that runs it; under some faults, one thread after another. */
@@ -17,6 +18,7 @@ struct job {
 	_Atomic pid_t id;	 /* the kernel's, of the thread; 0 before */
 	_Atomic unsigned parked; /* the park that it obeys */
 	_Atomic bool ended, stuck, killed;
+	sem_t thread_over; /* posted when the thread comes to its end, or was killed */
 };
 
 struct run {
@@ -29,7 +31,7 @@ struct run {
 	_Atomic unsigned park; /* odd: threads are to wait between two operations */
 	_Atomic(const char *) broken;
 	/* What was seen now and then. */
-	uint64_t most_backlog, most_wait_ns;
+	uint64_t most_wait_ns;
 	uint64_t rss_begin_kib, rss_end_kib;
 };
 

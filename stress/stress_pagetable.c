@@ -52,6 +52,7 @@ static void on_drop_table(void *meta, uint64_t paddr, void *memory)
 	}
 	if (nr_present != 0)
 		stress_broken("a table has lost an entry", paddr);
+	stress_aged(paddr);
 	stress_disown(meta, paddr);
 }
 

@@ -78,6 +78,7 @@ static void operate(struct worker *worker)
 	if (timed) {
 		keep_latency(worker, stress_now_ns() - start);
 		atomic_store_explicit(&worker->ops_now, worker->ops, memory_order_relaxed);
+		atomic_store_explicit(&worker->claims_now, worker->claims, memory_order_relaxed);
 	}
 	mslot_quiescent_state();
 }
@@ -125,6 +126,7 @@ static void *live(void *arg)
 		atomic_store(&job->ended, true);
 		workers_post();
 	}
+	sem_post(&job->thread_over);
 	return NULL;
 }
 
@@ -136,6 +138,11 @@ static void *keep(void *arg)
 		pthread_t thread;
 		if (pthread_create(&thread, NULL, live, job))
 			stress_broken("a thread could not be started", MSLOT_PADDR_NONE);
+		while (sem_wait(&job->thread_over))
+			;
+		/* Then its stack must stay: liburcu still looks at the reader in it. */
+		if (atomic_load(&job->killed))
+			break;
 		pthread_join(thread, NULL);
 	}
 	return NULL;
@@ -158,7 +165,8 @@ bool workers_start(char *payload)
 		job->worker.nr_threads = options->nr_threads;
 		job->worker.seed = (options->seed + i) * UINT64_C(0xd1342543de82ef95);
 		job->lives = job->worker.seed;
-		if (!samples_init(&job->worker.latency) || pthread_create(&job->thread, NULL, kept ? keep : live, job))
+		if (!samples_init(&job->worker.latency) || sem_init(&job->thread_over, 0, 0) ||
+		    pthread_create(&job->thread, NULL, kept ? keep : live, job))
 			return false;
 	}
 	return true;

@@ -108,10 +108,10 @@ NOINLINE uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue
 		__builtin_prefetch(queue->elapsed.head, 1);
 		count(self, region, -1);
 		recycle(slot, region, slot_type(slot));
+		/* One by one: a long drain would look like a backlog. */
+		reclaim_tally(&self->nr_recycled, 1);
 	}
 	self->recycling = false;
-	if (nr)
-		reclaim_tally(&self->nr_recycled, nr);
 	return nr;
 }
 
