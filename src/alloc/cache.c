@@ -243,9 +243,9 @@ bool cache_has_indexes(struct mslot_region *region)
 		make_index(&region->ranges[i]);
 	/* [release:attach] the indexes are made. */
 	atomic_store_explicit(&region->hints_stage, STAGE_MADE, memory_order_release);
-	/* [release:attach] what the hooks use is there. */
-	atomic_store_explicit(&give_back_hooks, &cache_hooks, memory_order_release);
-	/* [release:attach] as the hooks. */
+	/* [relaxed] constants; who must find them acquires attention. */
+	atomic_store_explicit(&give_back_hooks, &cache_hooks, memory_order_relaxed);
+	/* [release:attach] the hooks are there. */
 	atomic_fetch_or_explicit(&scarce_attention, GIVE_BACK_WANTED, memory_order_release);
 	return true;
 }

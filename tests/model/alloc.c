@@ -49,6 +49,23 @@ static void all_hidden(void)
 	free_index_take(model_region->ranges[0].hints, 0, 7);
 }
 
+static void hold_0_and_1_hidden(void)
+{
+	all_hidden();
+	hold_0_and_1();
+}
+
+/* Frames are allocated elsewhere already; of this region's index nothing is made. */
+static void hold_0_another_region_allocates(void)
+{
+	static _Alignas(64) char hints[1024];
+
+	mslot_frame_drop(mslot_alloc_frame(model_region, &type, &one, NULL, NULL));
+	model_region->ranges[0].hints = hints;
+	atomic_store_explicit(&model_region->hints_stage, 0, memory_order_relaxed);
+	hold(0);
+}
+
 /* Frames 0 and 1 are held, and another thread has begun to settle the count, and does not go on. */
 static void hold_0_and_1_another_settles(void)
 {
@@ -155,6 +172,21 @@ static void drop_0_claim_2_and_back(void)
 	}
 }
 
+/* As above, but what is held at the end has been free in between. */
+static void drop_1_claim_2_drop_0_claim_1(void)
+{
+	mslot_frame_drop(frames[1]);
+	hold(2);
+	mslot_frame_drop(frames[0]);
+	hold(1);
+}
+
+/* By a thread that keeps no rows of its own. */
+static void drop_0_stranger(void)
+{
+	mslot_frame_drop(frames[0]);
+}
+
 /* All that are unused can be allocated, and no more. */
 static void rest_is_there(void)
 {
@@ -187,10 +219,12 @@ static void one_has_one(void)
 const struct model models[] = {
 	{"alloc/two-alloc", 2, NULL, two_have_one, {alloc_a, alloc_b}},
 	{"alloc/begin-drop", 2, hold_0, rest_is_there, {drop_0, alloc_b}},
+	{"alloc/begin-drop-elsewhere", 2, hold_0_another_region_allocates, rest_is_there, {drop_0_stranger, alloc_b}},
 	{"alloc/two-hidden", 2, all_hidden, two_have_one, {alloc_a, alloc_b}},
 	{"alloc/stranger-alloc", 2, hold_0, two_have_one, {alloc_stranger, alloc_b}},
 	{"alloc/last-drop", 2, hold_all, rest_is_there, {drop_0, alloc_drop}},
 	{"alloc/one-moves", 2, hold_0_and_1, one_has_one, {drop_0_claim_2, alloc_must}},
+	{"alloc/one-moves-twice", 2, hold_0_and_1_hidden, NULL, {drop_1_claim_2_drop_0_claim_1, alloc_must}},
 	{"alloc/one-moves-another-settles", 2, hold_0_and_1_another_settles, one_has_one, {drop_0_claim_2, alloc_must}},
 	{"alloc/two-runs-collide", 2, NULL, one_has_one, {alloc_two_a, alloc_two_b}},
 	{"alloc/run-drop", 2, hold_all, rest_is_there, {drop_0, alloc_two_b}},

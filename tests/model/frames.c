@@ -15,7 +15,7 @@ static struct node_range ranges[] = {{.end = MODEL_FRAMES, .hints = hints}};
 /* As mslot_region_create() makes it. */
 static struct {
 	struct mslot_region region;
-	_Atomic uint8_t grains[1];
+	_Atomic uint8_t grains[2];
 } made = {{.slots = slots,
 	   .nr_frames = MODEL_FRAMES,
 	   .frame_shift = 12,
@@ -24,7 +24,7 @@ static struct {
 	   .nr_ranges = 1,
 	   .ranges = ranges,
 	   .known_types = {FOUR(FOUR({.type = KNOWN_NONE}))}},
-	  {GRAIN_TOUCHED}};
+	  {GRAIN_TOUCHED, GRAIN_UNTOUCHED}};
 
 _Static_assert(NR_KNOWN_TYPES == 16, "all of them");
 
