@@ -85,20 +85,19 @@ FLATTEN struct mslot_frame *mslot_alloc_frame(struct mslot_region *region, const
 					      const void *meta, const struct mslot_alloc_options *options,
 					      enum mslot_err *why)
 {
+	uintptr_t carried;
 	struct slot *slot;
+	uint64_t claimed;
 
-	if (UNLIKELY(!region_knows_type(region, type) || !meta || (options && options->flags & ~MSLOT_ALLOC_MAY_WAIT) ||
-		     !reclaim_is_registered()))
+	if (UNLIKELY(!region_knows_type(region, type, &carried) || !meta ||
+		     (options && options->flags & ~MSLOT_ALLOC_MAY_WAIT) || !reclaim_is_registered()))
 		return alloc_frame_slow(region, type, meta, options, why);
-	slot = cache_take(region);
-	if (UNLIKELY(!slot))
+	if (UNLIKELY(!cache_first(region, &slot) || !slot_claim_quick(slot, &claimed)))
 		return alloc_frame_slow(region, type, meta, options, why);
-	uint64_t word = slot_peek_state(slot);
-	if (UNLIKELY(!slot_try_claim(slot, word)))
-		return alloc_frame_slow(region, type, meta, options, why);
+	cache_take_first();
 	slot_fill_known(slot, type, meta);
-	slot_set_type(slot, region_type_word(region, type));
-	slot_publish(slot, word);
+	slot_set_type(slot, carried);
+	slot_publish(slot, claimed);
 	return slot_frame(slot);
 }
 

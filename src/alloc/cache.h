@@ -30,8 +30,9 @@ bool cache_serves(const struct mslot_region *region, unsigned node);
 /* Puts frames of the region, on `node` if not NODE_ANY, into the thread's own row; false where no hint of one is left.
  */
 bool cache_refill(struct mslot_region *region, unsigned node);
-/* Takes a frame out of the thread's own row, or NULL. */
-static inline struct slot *cache_take(const struct mslot_region *region)
+/* The first frame in the thread's own row, if there is one. It is claimed before it is taken out: a hint that was
+ * followed in vain, and of which nobody else knows, is still there. */
+static inline bool cache_first(const struct mslot_region *region, struct slot **slot)
 {
 	struct free_row *own = &free_cache.own;
 	/* [relaxed] our own. */
@@ -39,12 +40,20 @@ static inline struct slot *cache_take(const struct mslot_region *region)
 
 	/* [relaxed] our own. */
 	if (UNLIKELY(!mask || atomic_load_explicit(&own->region_id, memory_order_relaxed) != region->id))
-		return NULL;
+		return false;
 	/* [relaxed] our own. */
 	uintptr_t slots = atomic_load_explicit(&own->row, memory_order_relaxed) << SLOT_ROW_SHIFT;
+	*slot = (struct slot *)(slots + (unsigned)__builtin_ctzll(mask) * sizeof(struct slot));
+	return true;
+}
+
+static inline void cache_take_first(void)
+{
+	/* [relaxed] our own. */
+	uint64_t mask = atomic_load_explicit(&free_cache.own.mask, memory_order_relaxed);
+
 	/* [relaxed] a hint: others look at the slot. */
-	atomic_store_explicit(&own->mask, mask & (mask - 1), memory_order_relaxed);
-	return (struct slot *)slots + __builtin_ctzll(mask);
+	atomic_store_explicit(&free_cache.own.mask, mask & (mask - 1), memory_order_relaxed);
 }
 
 /* Gives to the index what the thread remembers. */

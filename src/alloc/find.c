@@ -19,8 +19,8 @@ static bool try_claim(struct mslot_region *region, struct slot *slot)
 
 	if (!region_is_touched(region, index) && region_touch(region, index))
 		return false;
-	uint64_t scarce = scarce_look(region);
-	if (!slot_try_claim(slot, slot_peek_state(slot)))
+	uint64_t scarce = scarce_look(region), claimed;
+	if (slot_claim(slot, &claimed))
 		return false;
 	scarce_claimed(region, scarce);
 	return true;
@@ -51,9 +51,13 @@ static uint64_t row_mask(uint64_t row, uint64_t from, uint64_t to)
 static struct slot *find_frame(struct mslot_region *region, unsigned node)
 {
 	do
-		for (struct slot *slot; (slot = cache_take(region));)
-			if (LIKELY(try_claim(region, slot)))
+		for (struct slot *slot; cache_first(region, &slot);) {
+			bool is_ours = try_claim(region, slot);
+
+			cache_take_first();
+			if (LIKELY(is_ours))
 				return slot;
+		}
 	while (cache_refill(region, node));
 	return NULL;
 }

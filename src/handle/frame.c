@@ -58,18 +58,19 @@ FLATTEN struct mslot_frame *mslot_frame_claim(struct mslot_region *region, uint6
 					      const struct mslot_type *type, const void *meta, enum mslot_err *why)
 {
 	uint64_t index = region_index(region, paddr);
+	uintptr_t carried;
 
-	if (UNLIKELY(index >= region->nr_frames || !region_knows_type(region, type) || !meta ||
+	if (UNLIKELY(index >= region->nr_frames || !region_knows_type(region, type, &carried) || !meta ||
 		     !region_is_touched(region, index) || !reclaim_is_registered()))
 		return claim_slow(region, paddr, type, meta, why);
 	struct slot *slot = &region->slots[index];
-	uint64_t word = slot_peek_state(slot);
+	uint64_t claimed;
 	/* The address is made anew there, rather than kept in a register here. */
-	if (UNLIKELY(!slot_try_claim(slot, word)))
+	if (UNLIKELY(!slot_claim_quick(slot, &claimed)))
 		return claim_slow(region, slot_paddr(region, slot), type, meta, why);
 	slot_fill_known(slot, type, meta);
-	slot_set_type(slot, region_type_word(region, type));
-	slot_publish(slot, word);
+	slot_set_type(slot, carried);
+	slot_publish(slot, claimed);
 	return slot_frame(slot);
 }
 

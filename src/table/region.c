@@ -111,7 +111,7 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 	region->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
 	for (unsigned i = 0; i < NR_KNOWN_TYPES; i++)
 		/* [relaxed] nobody else knows the region yet. */
-		atomic_store_explicit(&region->known_types[i].type, KNOWN_NONE, memory_order_relaxed);
+		atomic_store_explicit(&region->known_types[i], KNOWN_NONE, memory_order_relaxed);
 	name_chunks(region, region);
 	/* [relaxed] nobody else knows the region yet. */
 	atomic_store_explicit(region_backlog(region), 0, memory_order_relaxed);
@@ -243,44 +243,31 @@ void slot_fill(struct slot *slot, const struct mslot_type *type, const void *met
 
 void region_suspend_types(struct mslot_region *region)
 {
-	for (unsigned i = 0; i < NR_KNOWN_TYPES; i++) {
-		_Atomic uintptr_t *type = &region->known_types[i].type;
-		/* [relaxed] the swap decides. */
-		uintptr_t known = atomic_load_explicit(type, memory_order_relaxed);
-
-		if (known % _Alignof(struct mslot_type) == 0)
-			/* [relaxed] what it carries stays; who misses it finds the type. */
-			atomic_compare_exchange_strong_explicit(type, &known, known | KNOWN_SUSPENDED,
-								/* [relaxed] another was faster. */
-								memory_order_relaxed, memory_order_relaxed);
-	}
+	for (unsigned i = 0; i < NR_KNOWN_TYPES; i++)
+		/* [relaxed] those that miss it are forgiven. */
+		atomic_fetch_or_explicit(&region->known_types[i], KNOWN_SUSPENDED, memory_order_relaxed);
 }
 
 void region_know_type(struct mslot_region *region, const struct mslot_type *type)
 {
-	struct known_type *known = region_known_type(region, type);
-	uintptr_t suspended = (uintptr_t)type | KNOWN_SUSPENDED, none = KNOWN_NONE;
+	_Atomic uintptr_t *known = region_known_type(region, type);
+	uintptr_t word = type_word(type), suspended = word | KNOWN_SUSPENDED, none = KNOWN_NONE;
 
 	/* [relaxed] the swap decides. */
-	if (UNLIKELY(atomic_load_explicit(&known->type, memory_order_relaxed) == suspended)) {
+	if (UNLIKELY(atomic_load_explicit(known, memory_order_relaxed) == suspended)) {
 		if (!scarce_is_on(region))
-			/* [relaxed] it is found by the release that made it known, whose sequence this goes on with. */
-			atomic_compare_exchange_strong_explicit(&known->type, &suspended, (uintptr_t)type,
+			/* [relaxed] says nothing but what the type says. */
+			atomic_compare_exchange_strong_explicit(known, &suspended, word, memory_order_relaxed,
 								/* [relaxed] another was faster. */
-								memory_order_relaxed, memory_order_relaxed);
+								memory_order_relaxed);
 		return;
 	}
 	if (type->meta_bytes < 8 || (region_is_limited(region) && !(type->flags & MSLOT_TYPE_IMMEDIATE)))
 		return;
-	/* [relaxed] nothing is read by it. Never replaced, so that types which share a place do not take turns. */
-	if (!atomic_compare_exchange_strong_explicit(&known->type, &none, KNOWN_WRITING, memory_order_relaxed,
-						     /* [relaxed] somebody was here. */
-						     memory_order_relaxed))
-		return;
-	/* [relaxed] the store below publishes it. */
-	atomic_store_explicit(&known->carried, type_word(type), memory_order_relaxed);
-	/* [release:known] whoever finds the type finds `carried`, too. */
-	atomic_store_explicit(&known->type, (uintptr_t)type, memory_order_release);
+	/* [relaxed] as above. Never replaced, so that types which share a place do not take turns. */
+	atomic_compare_exchange_strong_explicit(known, &none, word, memory_order_relaxed,
+						/* [relaxed] somebody was here. */
+						memory_order_relaxed);
 }
 
 uint64_t mslot_region_nr_frames(const struct mslot_region *region)

@@ -13,7 +13,7 @@
 /* Slots of one grain: memory is populated a grain at a time, and walks skip the grains that never were. */
 #define GRAIN_SHIFT 9
 
-#define NR_KNOWN_TYPES 16
+#define NR_KNOWN_TYPES 32
 
 /* Slots of one page: a row. No two nodes share one. */
 #define SLOTS_OF_PAGE UINT64_C(64)
@@ -28,14 +28,11 @@ struct node_range {
 	void *hints;	     /* of these frames, for whoever finds free ones: zeros at first */
 };
 
-/* A type that a claim need not look at again, and what its slots carry. */
-struct known_type {
-	_Atomic uintptr_t type; /* its address, or one of these; never replaced by another's */
-#define KNOWN_NONE 1		/* free */
-#define KNOWN_WRITING 2		/* about to be known */
-#define KNOWN_SUSPENDED 4	/* added to an address: claims look at everything for now */
-	_Atomic uintptr_t carried;
-};
+/* Added to a known type: claims look at everything for now. */
+#define KNOWN_SUSPENDED ((uintptr_t)4)
+#define KNOWN_NONE KNOWN_SUSPENDED
+_Static_assert(_Alignof(struct mslot_type) % sizeof(uintptr_t) == 0, "its address is an offset in the table");
+_Static_assert(_Alignof(struct mslot_type) > (KNOWN_SUSPENDED | TYPE_BITS), "a type's address leaves the bits free");
 
 struct mslot_region {
 	/* Read only once created, but for the cache at the end. */
@@ -53,8 +50,8 @@ struct mslot_region {
 	struct node_range *ranges; /* all frames, ascending; no two neighbours of one node */
 	const uint16_t *order;	   /* for each node of the machine all ranges, nearest first; if there are several */
 	_Atomic unsigned hints_stage;
-	_Atomic uint64_t scarce; /* see scarce.h */
-	struct known_type known_types[NR_KNOWN_TYPES];
+	_Atomic uint64_t scarce;		       /* see scarce.h */
+	_Atomic uintptr_t known_types[NR_KNOWN_TYPES]; /* what slots of a type carry; never replaced by another's */
 };
 
 /* Any slot of a region leads to the region: slot tables begin on, and have to themselves, multiples of this. */
@@ -236,27 +233,21 @@ static inline uintptr_t type_word(const struct mslot_type *type)
  * Types that a claim need not look at again, by a hash of their address: valid, of at least 8 bytes, with no backlog to
  * mind. Filled by the first claim of each; two that share a place leave the second to the slow path.
  */
-static inline struct known_type *region_known_type(struct mslot_region *region, const struct mslot_type *type)
+static inline _Atomic uintptr_t *region_known_type(struct mslot_region *region, const struct mslot_type *type)
 {
-	return &region->known_types[(uintptr_t)type / sizeof(struct known_type) % NR_KNOWN_TYPES];
+	/* An address is a multiple of the size of an entry, so it is an offset, too. */
+	return (_Atomic uintptr_t *)((char *)region->known_types + (uintptr_t)type % sizeof(region->known_types));
 }
 
 /* Claims take the slow path until one of them finds that the region is not scarce any more. */
 void region_suspend_types(struct mslot_region *region);
 COLD void region_know_type(struct mslot_region *region, const struct mslot_type *type);
 
-static inline bool region_knows_type(struct mslot_region *region, const struct mslot_type *type)
+static inline bool region_knows_type(struct mslot_region *region, const struct mslot_type *type, uintptr_t *carried)
 {
-	/* [acquire:known] whoever finds the type finds what its slots carry, too. */
-	return LIKELY(atomic_load_explicit(&region_known_type(region, type)->type, memory_order_acquire) ==
-		      (uintptr_t)type);
-}
-
-/* What a slot of a known type carries. */
-static inline uintptr_t region_type_word(struct mslot_region *region, const struct mslot_type *type)
-{
-	/* [relaxed] it was there before the type became known, and does not change. */
-	return atomic_load_explicit(&region_known_type(region, type)->carried, memory_order_relaxed);
+	/* [relaxed] says nothing but what the caller's type says. */
+	*carried = atomic_load_explicit(region_known_type(region, type), memory_order_relaxed);
+	return LIKELY((*carried ^ (uintptr_t)type) <= TYPE_BITS);
 }
 
 /* Writes type and metadata of a slot that the caller has to itself; meta NULL means zeros. */

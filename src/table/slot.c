@@ -67,15 +67,22 @@ static inline bool swap_acquire_forget(struct slot *slot, uint64_t *word, uint64
 /* ---- unused -> busy -> shared or unique ---- */
 
 /* The moves hand their word on: to load it again would wait for the swap, and the next swap for the load. */
-bool slot_try_claim(struct slot *slot, uint64_t word)
+static inline bool slot_try_claim(struct slot *slot, uint64_t word, uint64_t claimed)
 {
 	/* [acquire:recycle] what the last holder did to metadata and payload is over before we write. And
 	 * [release:taken]: whoever finds this taken finds free what we knew to be free. */
-	return LIKELY(state_of(word) == STATE_UNUSED &&
-		      atomic_compare_exchange_strong_explicit(&slot->state, &word, state_word(STATE_BUSY, word, 0, 0),
-							      memory_order_acq_rel,
+	return LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, &word, claimed, memory_order_acq_rel,
 							      /* [relaxed] a failed getter moved it, or we lost. */
 							      memory_order_relaxed));
+}
+
+/* The common case: true if it was one. */
+bool slot_claim_quick(struct slot *slot, uint64_t *claimed)
+{
+	uint64_t word = slot_peek_state(slot);
+
+	*claimed = word + STATE_BUSY;
+	return LIKELY(state_is_clean(word)) && slot_try_claim(slot, word, *claimed);
 }
 
 enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed)
@@ -84,7 +91,7 @@ enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed)
 		uint64_t word = slot_peek_state(slot);
 		enum mslot_err err = state_claim(word, claimed);
 
-		if (err || slot_try_claim(slot, word))
+		if (err || slot_try_claim(slot, word, *claimed))
 			return err;
 	}
 }
@@ -187,7 +194,7 @@ enum slot_put slot_put_quick(struct slot *slot, uint64_t *seen)
 	*seen = slot_peek_state(slot);
 	if (state_is_sole(*seen)) {
 		/* As state_retire(): of a sole word, what lies above the state is the generation. */
-		uint64_t retired = *seen - SOLE + STATE_RETIRED;
+		uint64_t retired = (*seen - SOLE) | STATE_RETIRED;
 
 		if (!swap_acquire_last_put(slot, seen, retired))
 			return PUT_UNTRIED;

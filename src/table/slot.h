@@ -56,7 +56,7 @@ uint64_t slot_look(const struct slot *slot);
 const struct mslot_type *slot_type(const struct slot *slot);
 bool slot_is_plain(const struct slot *slot);
 
-bool slot_try_claim(struct slot *slot, uint64_t word);
+bool slot_claim_quick(struct slot *slot, uint64_t *claimed);
 enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed);
 void slot_make_hole(struct slot *slot, uint64_t claimed);
 void slot_unclaim(struct slot *slot);

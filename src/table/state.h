@@ -122,6 +122,12 @@ static inline int32_t state_restorable(uint64_t word)
 	return live < 0 ? raw + live : raw;
 }
 
+/* Unused, and no failed get has left anything: the generation alone. */
+static inline bool state_is_clean(uint64_t word)
+{
+	return (word & ~GEN_MASK) == STATE_UNUSED;
+}
+
 /* The common case of a getter and a holder. What is not common is judged by the functions below. */
 static inline bool state_is_gettable(uint64_t word)
 {

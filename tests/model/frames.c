@@ -23,7 +23,7 @@ static struct {
 	   .id = 1,
 	   .nr_ranges = 1,
 	   .ranges = ranges,
-	   .known_types = {FOUR(FOUR({.type = KNOWN_NONE}))}},
+	   .known_types = {FOUR(FOUR(KNOWN_NONE)), FOUR(FOUR(KNOWN_NONE))}},
 	  {GRAIN_TOUCHED, GRAIN_UNTOUCHED}};
 
 _Static_assert(NR_KNOWN_TYPES == 16, "all of them");
