@@ -201,6 +201,7 @@ static void check_the_end(void)
 		stress_broken("the audit at the end is not clean", MSLOT_PADDR_NONE);
 	if (workers_claims() != oracle_drops())
 		stress_broken("on_drop did not run once per claim", MSLOT_PADDR_NONE);
+	stress_take_all();
 	if (mslot_region_destroy(stress_region))
 		stress_broken("the region could not be destroyed", MSLOT_PADDR_NONE);
 	mslot_thread_unregister();

@@ -95,6 +95,8 @@ void stress_aged(uint64_t paddr);
 void stress_check(const struct cookie *cookie, uint64_t paddr);
 void stress_check_frame(struct mslot_frame *frame, uint64_t paddr);
 void stress_refused(struct worker *worker, enum mslot_err why);
+/* When every frame is unused: allocates as long as there is one, and expects to get them all. */
+void stress_take_all(void);
 /* Says what broke; the calling thread goes no further. */
 _Noreturn void stress_broken(const char *what, uint64_t paddr);
 

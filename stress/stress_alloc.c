@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * Proves: what is allocated was free, is the caller's alone, and comes back, whoever drops it
- * Oracle: plain cookies; the owner's mark in the payload; alignment of runs; a clean audit at the end.
- * Knobs:  --threads, --seed. Smoke 2 s; pre-merge 60 s; a night 8 h.
+ * Oracle: plain cookies; the owner's mark in the payload; alignment of runs; a clean audit at the end, after which as
+ * many frames can be allocated as are unused, whatever the storms of claims by address have left of the hints. Knobs:
+ * --threads, --seed. Smoke 2 s; pre-merge 60 s; a night 8 h.
  */
 #include "mix.h"
 
 /* Frames on their way to another thread, as bare addresses; 0 is an address too. */
 #define PASSED 64
+#define ROW 64
 #define PRESENT UINT64_C(1)
 static _Atomic uint64_t passed[PASSED];
 
@@ -120,6 +122,23 @@ static void own_run(struct worker *worker, const struct mslot_type *type, uint64
 	mslot_segment_drop(&segment);
 }
 
+/* Claims the frames of a row by address: the hints that name them, in the index and in rows of other threads, are wrong
+ * until they are dropped. */
+static void storm(struct worker *worker, uint64_t random)
+{
+	struct mslot_frame *frames[ROW];
+	uint64_t nr = worker->is_short ? 2 : ROW;
+	uint64_t first = random % (mslot_region_nr_frames(worker->region) / ROW) * ROW;
+
+	for (uint64_t i = 0; i < nr; i++)
+		frames[i] = stress_claim(worker, (first + i) << STRESS_FRAME_SHIFT);
+	for (uint64_t i = 0; i < nr; i++)
+		if (frames[i]) {
+			stress_check_frame(frames[i], (first + i) << STRESS_FRAME_SHIFT);
+			mslot_frame_drop(frames[i]);
+		}
+}
+
 static void step(struct worker *worker)
 {
 	uint64_t random = stress_random(worker);
@@ -133,6 +152,12 @@ static void step(struct worker *worker)
 	case 1:
 		own_one(worker, type);
 		break;
+	case 2:
+		if ((random >> 16) % 16 == 0) {
+			storm(worker, random >> 32);
+			break;
+		}
+		/* fallthrough */
 	default:
 		pass_one(worker, type, (random >> 48) % (worker->is_short ? 2 : PASSED), random >> 56 & 1);
 	}
@@ -143,6 +168,22 @@ static void end(struct worker *worker)
 {
 	for (unsigned i = 0; i < PASSED; i++)
 		give_up(passed_exchange(worker, i, 0));
+}
+
+void stress_take_all(void)
+{
+	static const struct mslot_type plain = {"plain", 8, 8, NULL, MSLOT_TYPE_IMMEDIATE};
+	uint64_t nr = mslot_region_nr_frames(stress_region), had = 0;
+	enum mslot_err why = MSLOT_OK;
+
+	for (struct mslot_frame *frame; (frame = mslot_alloc_frame(stress_region, &plain, &(uint64_t){0}, NULL, &why));
+	     had++)
+		(void)mslot_frame_into_raw(frame);
+	if (why != MSLOT_NO_MEMORY || had != nr)
+		stress_broken("an unused frame could not be allocated", MSLOT_PADDR_NONE);
+	for (uint64_t index = 0; index < nr; index++)
+		if (mslot_frame_drop_raw(stress_region, index << STRESS_FRAME_SHIFT))
+			stress_broken("an allocated frame is gone", index << STRESS_FRAME_SHIFT);
 }
 
 const struct mix mix_alloc = {

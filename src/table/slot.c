@@ -310,13 +310,11 @@ bool slot_from_raw_quick(struct slot *slot)
 enum mslot_err slot_from_raw(struct slot *slot)
 {
 	uint64_t word = slot_peek_state(slot), next;
+	enum mslot_err err;
 
-	for (;;) {
-		enum mslot_err err = state_from_raw(word, &next);
-
-		if (err || swap_acquire_forget(slot, &word, next))
-			return err;
-	}
+	while (!(err = state_from_raw(word, &next)) && !swap_acquire_forget(slot, &word, next))
+		;
+	return err;
 }
 
 /* The common case, where live handles remain: true if it was one. */
@@ -349,13 +347,11 @@ enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last)
 enum mslot_err slot_try_unique(struct slot *slot, bool seen_by_readers)
 {
 	uint64_t word = slot_peek_state(slot), next;
+	enum mslot_err err;
 
-	for (;;) {
-		enum mslot_err err = state_try_unique(word, seen_by_readers, &next);
-
-		if (err || swap_acquire_last_put(slot, &word, next))
-			return err;
-	}
+	while (!(err = state_try_unique(word, seen_by_readers, &next)) && !swap_acquire_last_put(slot, &word, next))
+		;
+	return err;
 }
 
 bool slot_share(struct slot *slot, uint64_t *seen)
@@ -399,13 +395,11 @@ bool slot_unique_into_raw(struct slot *slot, uint64_t *seen)
 enum mslot_err slot_unique_from_raw(struct slot *slot)
 {
 	uint64_t word = slot_peek_state(slot), next;
+	enum mslot_err err;
 
-	for (;;) {
-		enum mslot_err err = state_unique_from_raw(word, &next);
-
-		if (err || swap_acquire_forget(slot, &word, next))
-			return err;
-	}
+	while (!(err = state_unique_from_raw(word, &next)) && !swap_acquire_forget(slot, &word, next))
+		;
+	return err;
 }
 
 /* ---- readers, and the end ---- */

@@ -26,7 +26,7 @@ static struct {
 	   .known_types = {FOUR(FOUR(KNOWN_NONE)), FOUR(FOUR(KNOWN_NONE))}},
 	  {GRAIN_TOUCHED, GRAIN_UNTOUCHED}};
 
-_Static_assert(NR_KNOWN_TYPES == 16, "all of them");
+_Static_assert(NR_KNOWN_TYPES == 32, "all of them");
 
 struct mslot_region *const model_region = &made.region;
 
