@@ -90,15 +90,16 @@ static void it_ends_where_many_are_unused(void **state)
 
 static void types_are_suspended_meanwhile(void **state)
 {
+	uintptr_t carried;
 	(void)state;
 	claim_and_drop();
-	assert_true(region_knows_type(region, &immediate));
+	assert_true(region_knows_type(region, &immediate, &carried));
 	uint64_t seen = settle(0);
 	claim_and_drop();
-	assert_false(region_knows_type(region, &immediate));
+	assert_false(region_knows_type(region, &immediate, &carried));
 	scarce_end(region, seen);
 	claim_and_drop();
-	assert_true(region_knows_type(region, &immediate));
+	assert_true(region_knows_type(region, &immediate, &carried));
 }
 
 static void a_region_that_goes_calls_for_attention_no_more(void **state)
