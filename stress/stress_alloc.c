@@ -178,7 +178,8 @@ void stress_take_all(void)
 
 	for (struct mslot_frame *frame; (frame = mslot_alloc_frame(stress_region, &plain, &(uint64_t){0}, NULL, &why));
 	     had++)
-		(void)mslot_frame_into_raw(frame);
+		if (mslot_frame_into_raw(frame) == MSLOT_PADDR_NONE)
+			stress_broken("an allocated frame cannot be forgotten", MSLOT_PADDR_NONE);
 	if (why != MSLOT_NO_MEMORY || had != nr)
 		stress_broken("an unused frame could not be allocated", MSLOT_PADDR_NONE);
 	for (uint64_t index = 0; index < nr; index++)
