@@ -6,8 +6,8 @@ RELAXED = "memory_order_relaxed"
 # The order of one atomic operation is weakened.
 ORDERS = [
     ("claim does not acquire `recycle`", "table/slot.c",
-     "state_word(STATE_BUSY, word, 0, 0),\n\t\t\t\t\t\t\t      memory_order_acquire,",
-     "state_word(STATE_BUSY, word, 0, 0),\n\t\t\t\t\t\t\t      memory_order_relaxed,"),
+     "state_word(STATE_BUSY, word, 0, 0),\n\t\t\t\t\t\t\t      memory_order_acq_rel,",
+     "state_word(STATE_BUSY, word, 0, 0),\n\t\t\t\t\t\t\t      memory_order_release,"),
     ("publish does not release", "table/slot.c",
      "state_publish(claimed), memory_order_release", "state_publish(claimed), " + RELAXED),
     ("get does not acquire `publish`", "table/slot.c",
