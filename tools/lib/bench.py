@@ -24,13 +24,15 @@ BUILD = os.path.join(ROOT, "build", "release")
 REPORT = os.path.join(ROOT, "build", "report")
 BENCH = os.path.join(BUILD, "bench", "metaslot-bench")
 REPLAY = os.path.join(BUILD, "bench", "metaslot-replay")
+FILL = os.path.join(BUILD, "bench", "metaslot-fill")
 
 # Seconds for the race and for the replays; the fewest and most repetitions; threads; how often a replay goes through
-# its trace (0: for half a second); seconds before a benchmark with more threads than processors is given up; what to
-# leave out.
-FULL = {"race": 300, "replay": 120, "least": 5, "most": 9, "threads": (1, 2, 4, 8), "rounds": 0, "patience": 4,
-        "without": None}
-QUICK = {"race": 20, "replay": 8, "least": 1, "most": 3, "threads": (1, 2), "rounds": 2, "patience": 1.5,
+# its trace (0: for half a second); seconds before a benchmark with more threads than processors is given up; the region
+# that is filled, and the samples of each measure; what to leave out.
+FULL = {"race": 300, "replay": 180, "least": 5, "most": 9, "threads": (1, 2, 4, 8), "rounds": 0, "patience": 4,
+        "fill": ("16G", "100000"), "without": None}
+QUICK = {"race": 20, "replay": 12, "least": 1, "most": 3, "threads": (1, 2), "rounds": 2, "patience": 1.5,
+         "fill": ("1G", "2000"),
          "without": "(raw|map)/hot|peek/own|segment/|alloc/.*(bulk|free)"}
 
 
@@ -45,10 +47,10 @@ def arguments():
 
 
 def build():
-    """Only the two programs, so that a first run is soon on its way."""
+    """Only these programs, so that a first run is soon on its way."""
     if not os.path.exists(os.path.join(BUILD, "build.ninja")):
         race.execute(["meson", "setup", BUILD, ROOT, "--buildtype=release"])
-    race.execute(["ninja", "-C", BUILD, "bench/metaslot-bench", "bench/metaslot-replay"])
+    race.execute(["ninja", "-C", BUILD, "bench/metaslot-bench", "bench/metaslot-replay", "bench/metaslot-fill"])
 
 
 def first_line(command):
@@ -79,7 +81,7 @@ def is_wanted(name, wanted, plan):
 
 
 def measure(options, plan):
-    """Gives the samples, the names of benchmarks that were given up, and the raw files."""
+    """Gives the samples, the names of benchmarks that were given up, what the fill levels cost, and the raw files."""
     names = [name for name in race.list_benchmarks(BENCH) if is_wanted(name, options.filter, plan)]
     traces = sorted(trace for trace in glob.glob(os.path.join(ROOT, "bench", "traces", "*.trace.gz"))
                     if re.search(options.filter, "replay/" + os.path.basename(trace)))
@@ -91,8 +93,15 @@ def measure(options, plan):
     samples, given_up = race.benchmarks(BENCH, names, plan, raw, progress)
     if traces:
         samples.update(race.replays(REPLAY, traces, plan, raw, progress))
+    fill = {}
+    if re.search(options.filter, "fill"):
+        progress.at(progress.total, "fill")
+        path = os.path.join(raw, "fill.json")
+        race.execute([FILL, "--size", plan["fill"][0], "--samples", plan["fill"][1], "--json", path])
+        with open(path) as file:
+            fill = json.load(file)
     progress.clear()
-    return samples, given_up, sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(raw, "*.json")))
+    return samples, given_up, fill, sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(raw, "*.json")))
 
 
 # What rows have beside their time: the counter, what it is called, why one looks at it.
@@ -101,8 +110,9 @@ COUNTERS = [("p999", "p99.9, ns", "Latency with more threads than processors too
             ("age_p50", "median age, ns", "From the last drop of a frame to its next use: the grace period and all that waits")]
 
 
-def further(rows):
-    """A table for each counter that some row has: (heading, header cells, rows of cells)."""
+def further(report):
+    """A table for each counter that some row has, and one of the fill levels: (heading, header cells, rows of cells)."""
+    rows = report["rows"]
     for counter, head, heading in COUNTERS:
         found = [row for row in rows if any(counter in impl["counters"] for impl in row["impls"].values())]
         names = [table.OURS, *table.impls_of(found)]
@@ -112,6 +122,17 @@ def further(rows):
                 for row in found]
         if body:
             yield heading, [head, "threads", *names], body
+    if report.get("fill"):
+        yield "Allocation in a region that is nearly full, clock included", *fill_levels(report["fill"])
+
+
+def fill_levels(fill):
+    """What one allocation costs at each level, as header cells and rows of cells."""
+    measures = [("-", "clock", fill["clock"])] + [
+        (f"{level['free_percent']:g} %", what, measure) for level in fill["levels"] for what, measure in level.items()
+        if isinstance(measure, dict)]
+    return ["free", f"ns, of {fill['frames']} frames", "p50", "p99", "p99.9"], [
+        [free, what, *(table.ns(measure[key]) for key in ("p50", "p99", "p999"))] for free, what, measure in measures]
 
 
 def notes(report):
@@ -134,13 +155,13 @@ def show(report):
     rows = report["rows"]
     print("\n".join(notes(report)) + "\n")
     print(table.as_text(rows))
-    for _, head, body in further(rows):
+    for _, head, body in further(report):
         print("\n" + plain(head, body))
 
 
 def write_html(report):
     with open(os.path.join(REPORT, "index.html"), "w") as file:
-        file.write(table.as_html("metaslot: the race", notes(report), report["rows"], list(further(report["rows"]))))
+        file.write(table.as_html("metaslot: the race", notes(report), report["rows"], list(further(report))))
 
 
 def write_readme(report):
@@ -165,11 +186,11 @@ def main():
         os.makedirs(REPORT, exist_ok=True)
         about = machine()
         plan = QUICK if options.quick else FULL
-        samples, given_up, raw = measure(options, plan)
+        samples, given_up, fill, raw = measure(options, plan)
         rows = table.make_rows(samples)
         report = {"schema": "metaslot-report-1", "machine": about, "date": f"{datetime.date.today()}",
                   "command": " ".join(["tools/bench", *sys.argv[1:]]), "quick": options.quick,
-                  "seconds": time.monotonic() - start, "raw": raw, "rows": rows, "given_up": given_up,
+                  "seconds": time.monotonic() - start, "raw": raw, "rows": rows, "given_up": given_up, "fill": fill,
                   "patience": plan["patience"],
                   "repetitions": max((impl["repetitions"] for row in rows for impl in row["impls"].values()), default=0),
                   "limits": table.limits_of(samples)}

@@ -110,29 +110,33 @@ def benchmarks(binary, names, plan, raw_folder, progress):
     return samples, given_up
 
 
-def replay_impls(binary):
+def replay_impls(binary, mode):
     """The impls that --help lists, one a line."""
-    listed = re.search(r"--impl\b.*\n((?: +[a-z][\w-]*\n)+)", execute([binary, "--help"]))
+    before = r"--impl\b.*" if mode == "address" else rf" --mode {mode} one of"
+    listed = re.search(before + r"\n((?: +[a-z][\w-]*\n)+)", execute([binary, "--help"]))
     return listed.group(1).split() if listed else []
 
 
 def replays(binary, traces, plan, raw_folder, progress):
     samples, repetitions = Samples(), plan["least"]
     threads = [count for count in plan["threads"] if count > 1]
-    runs = [(i, trace, count, impl) for i in range(repetitions) for trace in traces for count in threads
-            for impl in replay_impls(binary)]
+    impls = {mode: replay_impls(binary, mode) for mode in ("address", "alloc")}
+    runs = [(i, trace, count, mode, impl) for i in range(repetitions) for trace in traces for count in threads
+            for mode in impls for impl in impls[mode] if mode == "address" or count <= (os.cpu_count() or 1)]
     # Whoever comes first after other work has filled the memory waits while the kernel makes huge pages: nobody's to win.
     if runs:
-        execute([binary, "--impl", runs[0][3], "--threads", "2", "--rounds", "1", runs[0][1]])
-    for done, (i, trace, count, impl) in enumerate(runs):
+        execute([binary, "--impl", runs[0][4], "--threads", "2", "--rounds", "1", runs[0][1]])
+    for done, (i, trace, count, mode, impl) in enumerate(runs):
         name = os.path.basename(trace).split(".")[0]
         progress.at(plan["race"] + plan["replay"] * done / len(runs), f"{i + 1}/{repetitions} replay {name} {impl}")
-        raw = os.path.join(raw_folder, f"replay-{name}-{count}-{impl}-{i + 1}.json")
-        execute([binary, "--impl", impl, "--threads", str(count), "--mode", "address", "--reclaim", "immediate",
-                 "--rounds", str(plan["rounds"]), "--json", raw, trace])
+        raw = os.path.join(raw_folder, f"replay-{mode}-{name}-{count}-{impl}-{i + 1}.json")
+        # Reclaim is each mode's own: immediate by address; the library defers where it chooses the frames.
+        execute([binary, "--impl", impl, "--threads", str(count), "--mode", mode, "--rounds", str(plan["rounds"]),
+                 "--json", raw, trace])
         with open(raw) as file:
             result = json.load(file)
         latency = result.get("latency_ns") or {}
-        samples.add(f"replay/{name}", count, impl, result.get("per_second", 0.0),
+        operation = f"replay/{name}" if mode == "address" else f"replay_{mode}/{name}"
+        samples.add(operation, count, impl, result.get("per_second", 0.0),
                     {key: value for key, value in latency.items() if isinstance(value, (int, float))})
     return samples
