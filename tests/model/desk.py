@@ -29,9 +29,10 @@ ROOT = HERE.parent.parent
 # Who needs before who is needed.
 SHIPPED = ["handle/segment.c", "handle/unique.c", "handle/frame.c", "reclaim/reclaim.c", "table/scarce.c",
            "table/region.c", "table/slot.c", "alloc/free_index.c"]
-# Whose threads would need the grace-period thread, or look at each other's thread-local data, which GenMC does not know.
+# What GenMC cannot do.
 NOT_GENMC = {"retire": "needs the grace-period thread",
-             "alloc": "GenMC has no pointers to another thread's own data"}
+             "alloc": "GenMC has no pointers to another thread's own data",
+             "hole": "allocates, see alloc.c"}
 C_FLAGS = ["-std=c11", "-O1", "-gline-tables-only", "-D_GNU_SOURCE", "-DNDEBUG", "-fno-builtin", "-fno-vectorize",
            "-fno-slp-vectorize", "-fno-pie", "-D__builtin_prefetch(...)=((void)0)",
            "-Dmemcpy=copy_words", "-Dmemset=clear_words", "-include", "base/check.h", "-w"]

@@ -77,15 +77,15 @@ _Alignas(64) static char hints[1024];
 static struct node_range ranges[] = {{.end = MODEL_FRAMES, .hints = hints}};
 static struct {
 	struct mslot_region region;
-	_Atomic uint8_t grains[1];
+	_Atomic uint8_t grains[2];
 } made = {{.nr_frames = MODEL_FRAMES,
 	   .frame_shift = 12,
 	   .backlog_limit = INT64_MAX,
 	   .id = 1,
 	   .nr_ranges = 1,
 	   .ranges = ranges,
-	   .known_types = {[0 ... NR_KNOWN_TYPES - 1] = {.type = KNOWN_NONE}}},
-	  {GRAIN_TOUCHED}};
+	   .known_types = {[0 ... NR_KNOWN_TYPES - 1] = KNOWN_NONE}},
+	  {GRAIN_TOUCHED, GRAIN_UNTOUCHED}};
 
 struct mslot_region *const model_region = &made.region;
 
