@@ -231,10 +231,12 @@ static void peek_wants_the_same_type_and_a_shared_frame(void **state)
 	slot_publish(&slot, claimed);
 	assert_int_equal(slot_peek(&slot, &type), MSLOT_OK);
 	assert_int_equal(slot_peek(&slot, &other), MSLOT_WRONG_TYPE);
-	atomic_store(&slot.type, (uintptr_t)&type | TYPE_PLAIN);
+	atomic_store(&slot.type, (uintptr_t)&type | TYPE_IMMEDIATE);
 	assert_int_equal(slot_peek(&slot, &type), MSLOT_WRONG_TYPE);
 	assert_ptr_equal(slot_type(&slot), &type);
-	assert_true(slot_is_plain(&slot));
+	atomic_store(&slot.type, (uintptr_t)&type | TYPE_CAREFUL);
+	assert_int_equal(slot_peek(&slot, &type), MSLOT_OK);
+	assert_ptr_equal(slot_type(&slot), &type);
 }
 
 int main(void)

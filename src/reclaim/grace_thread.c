@@ -40,7 +40,7 @@ static _Atomic(struct slot *) adopted; /* slots of threads that are gone or neve
 static struct retire_queue orphans;    /* of the grace-period thread alone */
 static sem_t work;
 static bool started;
-static struct reclaim_thread grace_self;
+static struct reclaim_thread grace_self = {.newest.active = RECLAIM_NO_QUEUE};
 static _Thread_local bool is_self __attribute__((tls_model("initial-exec")));
 
 bool grace_thread_is_self(void)
@@ -156,8 +156,8 @@ static bool cycle(struct reclaim_thread *self, bool flip_all)
 	/* [relaxed] our own. */
 	uint64_t period = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 1;
 
-	/* [relaxed] a reader section that does not see it is waited for. */
-	atomic_store_explicit(&reclaim_periods.started, period, memory_order_relaxed);
+	/* [seq_cst:retire] what was retired by a thread that does not see it was retired before it. */
+	atomic_store_explicit(&reclaim_periods.started, period, memory_order_seq_cst);
 	grace_synchronize();
 	note_backlog();
 	/* [release:grace] readers that were there before are gone. */
@@ -348,7 +348,7 @@ void grace_thread_snapshot(struct grace_snapshot *out)
 	out->completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed);
 	/* [relaxed] statistics. */
 	out->started = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed);
-	/* A slot's cookie, the period that started last when it retired plus 2, is beyond the completed one. */
+	/* What elapsed with the last period, and was retired in the one before or after, may still be to recycle. */
 	out->oldest_ns = began_ns[(out->completed - 1) % 4];
 	pthread_mutex_unlock(&lock);
 }

@@ -7,10 +7,9 @@
  * Needs:    grace.h for reader sections, grace_thread.c for grace periods.
  * Read:     reclaim_slot() and reclaim_slot_slow(), then retire(); then grace_thread.c for what drives it.
  *
- * The cookie of a slot is `started + 2`, read after its retirement inside a reader section of the retiring thread.
- * A grace period that this section does not see as started waits for the section, so at its end, and thus at the
- * start of the one after it, the retirement is visible: no reader section that begins from there on can find the
- * slot shared. That is RCU's guarantee alone; no order of our own is needed.
+ * The cookie of a slot is `started + 1`, read after its retirement: the next grace period. Retirement, this look and
+ * the start of a grace period have one order, that of seq_cst. So a grace period that the look does not see starts
+ * after the retirement, and a reader section that it does not wait for does not find the slot shared.
  */
 #include "reclaim/reclaim.h"
 
@@ -98,31 +97,60 @@ void reclaim_count_flush(struct reclaim_thread *self)
 	self->uncounted = 0;
 }
 
+/* Up to `most`, until one asks for more than to be recycled. */
+static inline uint64_t drain_quick(struct retire_queue *queue, uint64_t most)
+{
+	struct slot *slot = queue->elapsed.head;
+	uint64_t nr = 0;
+
+	while (nr < most && slot && !(slot_type_word(slot) & TYPE_CAREFUL)) {
+		struct slot *next = slot->link;
+		__builtin_prefetch(next, 1);
+		unsigned attention = give_back_begin(slot);
+		if (slot_recycle(slot, slot_peek_state(slot)))
+			give_back(slot, attention);
+		slot = next;
+		nr++;
+	}
+	queue->elapsed.head = slot;
+	retire_queue_resize(queue, -(int64_t)nr);
+	return nr;
+}
+
 NOINLINE uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue *queue, uint64_t most)
 {
 	uint64_t nr = 0;
 
 	self->recycling = true;
-	for (struct slot *slot; nr < most && (slot = retire_queue_pop(queue)); nr++) {
-		struct mslot_region *region = slot_region(slot);
-		__builtin_prefetch(queue->elapsed.head, 1);
-		count(self, region, -1);
-		recycle(slot, region, slot_type(slot));
-		/* One by one: a long drain would look like a backlog. */
-		reclaim_tally(&self->nr_recycled, 1);
+	while (nr < most) {
+		/* Few at a time: a long drain would look like a backlog. */
+		uint64_t nr_quick = drain_quick(queue, most - nr < RECYCLES_PER_DRAIN ? most - nr : RECYCLES_PER_DRAIN);
+		struct slot *slot = nr_quick ? NULL : retire_queue_pop(queue);
+		if (slot) {
+			struct mslot_region *region = slot_region(slot);
+			count(self, region, -1);
+			recycle(slot, region, slot_type(slot));
+		} else if (!nr_quick) {
+			break;
+		}
+		uint64_t nr_now = nr_quick ? nr_quick : 1;
+		reclaim_tally(&self->nr_recycled, nr_now);
+		nr += nr_now;
 	}
 	self->recycling = false;
 	return nr;
 }
 
 /* Once a grace period, or where the grace-period thread has taken a queue over. */
-static NOINLINE void rotate(struct reclaim_thread *self, struct retire_queue *queue, uint64_t cookie)
+static void rotate(struct reclaim_thread *self, unsigned active, uint64_t cookie)
 {
+	struct retire_queue *queue = &self->queue[active];
 	/* [acquire:grace] readers of the batches that this elapses are gone. */
 	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire);
 
 	self->newest.batch = retire_queue_rotate(queue, cookie, completed);
 	self->newest.queue = queue;
+	self->newest.active = active;
 }
 
 void reclaim_drain_own(void)
@@ -140,56 +168,86 @@ void reclaim_drain_own(void)
 	grace_read_unlock();
 }
 
-static void retire(struct slot *slot, struct mslot_region *region)
+/* Not registered: nothing may be assumed of this thread, so others do the rest. */
+static void retire_as_stranger(struct slot *slot, struct mslot_region *region)
 {
-	struct reclaim_thread *self = reclaim_self;
+	if (region_is_limited(region))
+		backlog_add(region, 1);
+	reclaim_tally_shared(&reclaim_counts.retired_by_strangers);
+	grace_thread_adopt(slot, slot);
+}
 
-	if (UNLIKELY(!self)) {
-		/* Not registered: nothing may be assumed of this thread, so others do the rest. */
-		if (region_is_limited(region))
-			backlog_add(region, 1);
-		reclaim_tally_shared(&reclaim_counts.retired_by_strangers);
-		grace_thread_adopt(slot, slot);
-		return;
-	}
+/*
+ * The rest of a retire, in its reader section, which it ends. What is rare ends in a call of its own: nothing lives
+ * across a call, so that the common way has no registers to save.
+ */
+static NOINLINE void retire_draining(struct reclaim_thread *self)
+{
+	/* In the section, so that a grace period covers it: a barrier finds on_drop finished. */
+	if (!self->recycling)
+		reclaim_drain(self, self->newest.queue, RECYCLES_PER_DRAIN);
+	grace_read_unlock();
+}
+
+/* The first of its batch. */
+static NOINLINE void retire_rotating(struct reclaim_thread *self, unsigned active, uint64_t cookie, struct slot *slot)
+{
+	rotate(self, active, cookie);
+	bool was_empty = retire_queue_push(self->newest.queue, self->newest.batch, slot);
+	reclaim_tally(&self->nr_retired, 1);
+	grace_read_unlock();
+	if (was_empty)
+		grace_thread_wake();
+}
+
+static inline void retire(struct reclaim_thread *self, struct slot *slot)
+{
+	/* [seq_cst:retire] the grace period that follows has not begun when the slot is retired. */
+	uint64_t cookie = atomic_load_explicit(&reclaim_periods.started, memory_order_seq_cst) + 1;
+
 	grace_read_lock();
 	/* [acquire:handover] a queue that was emptied by the grace-period thread is empty. */
-	struct retire_queue *queue = &self->queue[atomic_load_explicit(&self->active, memory_order_acquire)];
-	/* [relaxed] the reader section orders it, see above. */
-	uint64_t cookie = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 2;
-	if (UNLIKELY(queue != self->newest.queue || cookie != self->newest.batch->cookie))
-		rotate(self, queue, cookie);
+	unsigned active = atomic_load_explicit(&self->active, memory_order_acquire);
 	struct retire_batch *batch = self->newest.batch;
-	bool was_empty = retire_queue_size(queue) == 0;
-
-	slot->link = batch->head;
-	batch->head = slot;
-	if (!slot->link)
-		batch->tail = slot;
-	retire_queue_resize(queue, 1);
-	reclaim_tally(&self->nr_retired, 1);
-	count(self, region, 1);
-	/* In the section, so that a grace period covers it: a barrier finds on_drop finished. */
-	if (UNLIKELY(++self->nr_since_drain >= RETIRES_PER_DRAIN) && !self->recycling) {
-		self->nr_since_drain = 0;
-		reclaim_drain(self, queue, RECYCLES_PER_DRAIN);
+	if (UNLIKELY(active != self->newest.active || cookie != batch->cookie || !batch->head)) {
+		retire_rotating(self, active, cookie, slot);
+		return;
 	}
-	grace_read_unlock();
-	if (UNLIKELY(was_empty))
-		grace_thread_wake();
+	retire_queue_push(self->newest.queue, batch, slot);
+	if (UNLIKELY(reclaim_tally(&self->nr_retired, 1) % RETIRES_PER_DRAIN == 0))
+		retire_draining(self);
+	else
+		grace_read_unlock();
+}
+
+/* All but the common way of deferred types. */
+static NOINLINE void reclaim_carefully(struct slot *slot)
+{
+	struct reclaim_thread *self = reclaim_self;
+	struct mslot_region *region = slot_region(slot);
+	const struct mslot_type *type = slot_type(slot);
+
+	if (type_is_immediate(type)) {
+		if (type->on_drop)
+			recycle_nesting(slot);
+		else
+			recycle(slot, region, type);
+	} else if (!self) {
+		retire_as_stranger(slot, region);
+	} else {
+		count(self, region, 1);
+		retire(self, slot);
+	}
 }
 
 void reclaim_slot_slow(struct slot *slot)
 {
-	struct mslot_region *region = slot_region(slot);
-	const struct mslot_type *type = slot_type(slot);
+	struct reclaim_thread *self = reclaim_self;
 
-	if (!type_is_immediate(type))
-		retire(slot, region);
-	else if (type->on_drop)
-		recycle_nesting(slot);
+	if (UNLIKELY(slot_type_word(slot) & TYPE_BITS || !self))
+		reclaim_carefully(slot);
 	else
-		recycle(slot, region, type);
+		retire(self, slot);
 }
 
 bool reclaim_must_not_wait(void)

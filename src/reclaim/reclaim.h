@@ -14,18 +14,20 @@
 #include <sys/types.h>
 #include <time.h>
 
+#define RECLAIM_NO_QUEUE 2
+
 /* One registered thread. Its queues are used by it inside a reader section, or by whoever has flipped `active`
  * away from one and seen a grace period since. */
 struct reclaim_thread {
 	struct retire_queue queue[2];
 	_Atomic unsigned active; /* index of the queue to use; written by the grace-period thread */
 	bool recycling;		 /* in an on_drop of the deferred path: do not nest */
-	unsigned nr_since_drain; /* retires */
 	/* Where the last retire went, for as long as the queue is the same, and the batch has the cookie: a queue that
 	 * was taken over and has come back has none, though the cookie to be used may be the same still. */
 	struct {
 		struct retire_batch *batch;
 		struct retire_queue *queue;
+		unsigned active; /* its index; RECLAIM_NO_QUEUE at first */
 	} newest;
 	struct mslot_region *counted; /* the region that `uncounted` belongs to */
 	int64_t uncounted;	      /* retired minus recycled, not yet in region->backlog */
@@ -81,7 +83,7 @@ static inline void reclaim_slot(struct slot *slot, uint64_t retired)
 {
 	unsigned attention = give_back_attention();
 
-	if (UNLIKELY(!slot_is_plain(slot) || attention > GIVE_BACK_WANTED))
+	if (UNLIKELY((slot_type_word(slot) & TYPE_BITS) != TYPE_IMMEDIATE || attention > GIVE_BACK_WANTED))
 		reclaim_slot_slow(slot);
 	else if (slot_recycle(slot, retired))
 		give_back(slot, attention);
@@ -143,14 +145,15 @@ struct reclaim_counts {
 };
 extern struct reclaim_counts reclaim_counts;
 
-/* One writer: itself. */
-static inline void reclaim_tally(_Atomic uint64_t *counter, uint64_t nr)
+/* Adds to a counter that the caller alone writes; gives what it is now. */
+static inline uint64_t reclaim_tally(_Atomic uint64_t *counter, uint64_t nr)
 {
 	/* [relaxed] statistics. */
-	uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
+	uint64_t sum = atomic_load_explicit(counter, memory_order_relaxed) + nr;
 
 	/* [relaxed] statistics. */
-	atomic_store_explicit(counter, before + nr, memory_order_relaxed);
+	atomic_store_explicit(counter, sum, memory_order_relaxed);
+	return sum;
 }
 
 static inline void reclaim_tally_shared(_Atomic uint64_t *counter)

@@ -13,8 +13,8 @@
 #include "table/slot.h"
 
 /*
- * Cookies in flight: a batch waits at most for the second grace period after the one that runs, so three cookies
- * are beyond the completed one; a fourth place lets one be added before the elapsed one is moved.
+ * Cookies in flight: a batch waits at most for the grace period after the one that runs, so two cookies are beyond the
+ * completed one; a third place lets one be added before the elapsed one is moved. A power of two.
  */
 #define RETIRE_BATCHES 4
 
@@ -83,6 +83,19 @@ static inline struct retire_batch *retire_queue_rotate(struct retire_queue *queu
 	batch = &queue->waiting[(queue->first + queue->nr_waiting++) % RETIRE_BATCHES];
 	*batch = (struct retire_batch){.cookie = cookie};
 	return batch;
+}
+
+/* Adds one to a batch; gives whether the queue was empty. */
+static inline bool retire_queue_push(struct retire_queue *queue, struct retire_batch *batch, struct slot *slot)
+{
+	bool was_empty = retire_queue_size(queue) == 0;
+
+	slot->link = batch->head;
+	batch->head = slot;
+	if (!slot->link)
+		batch->tail = slot;
+	retire_queue_resize(queue, 1);
+	return was_empty;
 }
 
 /* Takes the one that is recycled next out of those that have elapsed, or NULL. */

@@ -62,6 +62,7 @@ enum mslot_err mslot_thread_register(void)
 	if (!self)
 		return MSLOT_NO_MEMORY;
 	memset(self, 0, sizeof(*self));
+	self->newest.active = RECLAIM_NO_QUEUE;
 	/* First, so that whoever finds us in the registry can look at the reader. */
 	grace_register();
 	self->id = gettid();

@@ -238,7 +238,7 @@ void slot_fill(struct slot *slot, const struct mslot_type *type, const void *met
 		memcpy(slot->meta, meta, type->meta_bytes);
 	else
 		memset(slot->meta, 0, type->meta_bytes);
-	slot_set_type(slot, type_word(type));
+	slot_set_type(slot, type_word(slot_region(slot), type));
 }
 
 void region_suspend_types(struct mslot_region *region)
@@ -251,7 +251,7 @@ void region_suspend_types(struct mslot_region *region)
 void region_know_type(struct mslot_region *region, const struct mslot_type *type)
 {
 	_Atomic uintptr_t *known = region_known_type(region, type);
-	uintptr_t word = type_word(type), suspended = word | KNOWN_SUSPENDED, none = KNOWN_NONE;
+	uintptr_t word = type_word(region, type), suspended = word | KNOWN_SUSPENDED, none = KNOWN_NONE;
 
 	/* [relaxed] the swap decides. */
 	if (UNLIKELY(atomic_load_explicit(known, memory_order_relaxed) == suspended)) {

@@ -220,13 +220,12 @@ static inline bool type_is_valid(const struct mslot_type *type)
 }
 
 /* What a slot carries as its type: the address, and what the last put and a reader need to know of it. */
-static inline uintptr_t type_word(const struct mslot_type *type)
+static inline uintptr_t type_word(const struct mslot_region *region, const struct mslot_type *type)
 {
-	uintptr_t word = (uintptr_t)type;
+	bool is_immediate = type->flags & MSLOT_TYPE_IMMEDIATE;
+	bool is_careful = type->on_drop || (!is_immediate && region_is_limited(region));
 
-	if (type->flags & MSLOT_TYPE_IMMEDIATE)
-		word |= TYPE_IMMEDIATE | (!type->on_drop ? TYPE_PLAIN : 0);
-	return word;
+	return (uintptr_t)type | (is_immediate ? TYPE_IMMEDIATE : 0) | (is_careful ? TYPE_CAREFUL : 0);
 }
 
 /*

@@ -17,16 +17,15 @@ uint64_t slot_peek_state(const struct slot *slot)
 	return atomic_load_explicit(&slot->state, memory_order_relaxed);
 }
 
-const struct mslot_type *slot_type(const struct slot *slot)
+uintptr_t slot_type_word(const struct slot *slot)
 {
 	/* [relaxed] the caller holds a reference, whose acquire made the type visible. */
-	return (const struct mslot_type *)(atomic_load_explicit(&slot->type, memory_order_relaxed) & ~TYPE_BITS);
+	return atomic_load_explicit(&slot->type, memory_order_relaxed);
 }
 
-bool slot_is_plain(const struct slot *slot)
+const struct mslot_type *slot_type(const struct slot *slot)
 {
-	/* [relaxed] as slot_type(). */
-	return atomic_load_explicit(&slot->type, memory_order_relaxed) & TYPE_PLAIN;
+	return (const struct mslot_type *)(slot_type_word(slot) & ~TYPE_BITS);
 }
 
 uint64_t slot_look(const struct slot *slot)
@@ -42,9 +41,17 @@ uint64_t slot_look(const struct slot *slot)
 static inline bool swap_acquire_last_put(struct slot *slot, uint64_t *word, uint64_t next)
 {
 	/* [acquire:last-put] their puts are releases, or lead to this one by the release sequence.
-	 * [relaxed] on failure nothing is read by it. And [acquire:attention]: whoever retires sees what slot_settle()
-	 * released. */
+	 * [relaxed] on failure nothing is read by it. */
 	return LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, word, next, memory_order_acquire,
+							      memory_order_relaxed));
+}
+
+/* The same, and whoever comes after the start of a grace period that has not begun finds the slot retired. */
+static inline bool swap_retire(struct slot *slot, uint64_t *word, uint64_t next)
+{
+	/* [seq_cst:retire] before the look at what has begun. [relaxed] on failure nothing is read by it.
+	 * [acquire:last-put] as above. [acquire:attention] whoever retires sees what slot_settle() released. */
+	return LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, word, next, memory_order_seq_cst,
 							      memory_order_relaxed));
 }
 
@@ -150,7 +157,7 @@ bool slot_get(struct slot *slot, bool *has_added, uint64_t *seen)
  * retiring a later incarnation whose count is zero as well. */
 static bool retire_dead(struct slot *slot, uint64_t dead)
 {
-	return swap_acquire_last_put(slot, &dead, state_retire(dead));
+	return swap_retire(slot, &dead, state_retire(dead));
 }
 
 /* What follows an add that did not simply leave others behind. */
@@ -177,7 +184,7 @@ static struct slot_verdict put_last_live(struct slot *slot, uint64_t old)
 {
 	while (!state_put_fault(old) && state_live(old) == 1) {
 		if (state_is_sole(old)) {
-			if (swap_acquire_last_put(slot, &old, state_retire(old)))
+			if (swap_retire(slot, &old, state_retire(old)))
 				return (struct slot_verdict){MSLOT_FAULT_NONE, true, old};
 		} else if (swap_release_last_put(slot, &old, old - LIVE_ONE)) {
 			return (struct slot_verdict){MSLOT_FAULT_NONE, false, old};
@@ -196,7 +203,7 @@ enum slot_put slot_put_quick(struct slot *slot, uint64_t *seen)
 		/* As state_retire(): of a sole word, what lies above the state is the generation. */
 		uint64_t retired = (*seen - SOLE) | STATE_RETIRED;
 
-		if (!swap_acquire_last_put(slot, seen, retired))
+		if (!swap_retire(slot, seen, retired))
 			return PUT_UNTRIED;
 		*seen = retired;
 		return PUT_LAST;
@@ -260,7 +267,7 @@ static struct slot_verdict forget_settle(struct slot *slot, uint64_t delta, uint
 		next = word - delta;
 		if (state_is_dead(next))
 			next = state_retire(next);
-	} while (!swap_acquire_last_put(slot, &word, next));
+	} while (!swap_retire(slot, &word, next));
 	verdict.is_last = state_of(next) == STATE_RETIRED;
 	return verdict;
 }
@@ -336,7 +343,7 @@ enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last)
 		if (err)
 			return err;
 		*is_last = state_of(next) == STATE_RETIRED;
-		if (*is_last ? swap_acquire_last_put(slot, &word, next) : swap_release_last_put(slot, &word, next))
+		if (*is_last ? swap_retire(slot, &word, next) : swap_release_last_put(slot, &word, next))
 			return MSLOT_OK;
 	}
 }
@@ -369,8 +376,9 @@ bool slot_unique_retire(struct slot *slot, bool give_back, uint64_t *seen)
 	*seen = slot_peek_state(slot);
 	while (state_is_unique(*seen) && state_raw(*seen) == 0) {
 		uint64_t next = state_word(STATE_RETIRED, *seen, 0, give_back ? 0 : 1);
-		/* [relaxed] the owner is alone; recycle releases. A swap, so that of two drops one is a fault. */
-		if (atomic_compare_exchange_strong_explicit(&slot->state, seen, next, memory_order_relaxed,
+		/* [seq_cst:retire] as in swap_retire; the owner is alone. A swap, so that of two drops one is a fault.
+		 */
+		if (atomic_compare_exchange_strong_explicit(&slot->state, seen, next, memory_order_seq_cst,
 							    /* [relaxed] a failing get moved it. */
 							    memory_order_relaxed))
 			return true;
@@ -421,7 +429,7 @@ static inline bool peek(const struct slot *slot, const struct mslot_type *type, 
 	*first = word;
 	*last = again;
 	return LIKELY(state_of(again) == STATE_SHARED && !((word ^ again) & (STATE_MASK | GEN_MASK)) &&
-		      carried == (uintptr_t)type);
+		      (carried & ~TYPE_CAREFUL) == (uintptr_t)type);
 }
 
 bool slot_peek_quick(const struct slot *slot, const struct mslot_type *type)

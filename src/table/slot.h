@@ -23,13 +23,13 @@ struct slot {
 };
 
 /*
- * Beside the type's address: the last put has nothing to do but to recycle, since the type is immediate, has no
- * on_drop, and nobody waits for free frames of the region. Found at the claim, where the type is at hand.
+ * Beside the type's address. At the end of the frame there is more to do than to recycle it, at once or later: an
+ * on_drop, or a backlog to count. Found at the claim, where the type is at hand.
  */
-#define TYPE_PLAIN ((uintptr_t)1)
-/* The type is immediate: what a slot carries is a type's bare address only where that may be peeked at. */
+#define TYPE_CAREFUL ((uintptr_t)1)
+/* The type is immediate, and may not be peeked at. */
 #define TYPE_IMMEDIATE ((uintptr_t)2)
-#define TYPE_BITS (TYPE_PLAIN | TYPE_IMMEDIATE)
+#define TYPE_BITS (TYPE_CAREFUL | TYPE_IMMEDIATE)
 
 _Static_assert(_Alignof(struct mslot_type) > TYPE_BITS, "a type's address leaves the bits free");
 _Static_assert(sizeof(struct slot) == MSLOT_SLOT_BYTES, "a slot is one cache line");
@@ -54,7 +54,8 @@ uint64_t slot_peek_state(const struct slot *slot);
 /* The same, for whoever is to say what is free. */
 uint64_t slot_look(const struct slot *slot);
 const struct mslot_type *slot_type(const struct slot *slot);
-bool slot_is_plain(const struct slot *slot);
+/* The type's address and TYPE_BITS. */
+uintptr_t slot_type_word(const struct slot *slot);
 
 bool slot_claim_quick(struct slot *slot, uint64_t *claimed);
 enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed);

@@ -45,6 +45,10 @@ GENMC_FLAGS = ["--rc11", "-v1", "--disable-ipr", "--disable-estimation", "--disa
 SCENARIO = re.compile(r'\{\s*"([^"]+)",\s*\d+,\s*\w+,\s*\w+,\s*\{([\w\s,]+)\}\s*\}')
 # What herd7 is to miss: an order of C11, of AArch64, of the kernel, by what stands there without it.
 ORDERS = [(r"memory_order_(?:acquire|release)", "memory_order_relaxed"),
+          (r"(load\w+\(\w+, )memory_order_seq_cst", r"\1memory_order_acquire"),
+          (r"(store\w+\(\w+, \w+, )memory_order_seq_cst", r"\1memory_order_release"),
+          (r"(exchange\w+\(\w+, \w+, \w+, )memory_order_seq_cst", r"\1memory_order_acq_rel"),
+          (r"(fence)\(memory_order_seq_cst", r"\1(memory_order_release"), (r"smp_mb\(\);", ""),
           (r"\bLDAR\b", "LDR"), (r"\bSTLR\b", "STR"), (r"\b(CAS|LDADD|LDSET|LDCLR|SWP)[AL]\b", r"\1"),
           (r"synchronize_rcu\(\);", ""), (r"smp_store_release\(", "WRITE_ONCE(*")]
 # By the end of a test's name, and else C11.

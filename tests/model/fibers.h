@@ -83,6 +83,14 @@ static struct {
 	vector_clock end[SECTIONS];
 } reader[SELVES];
 static vector_clock started;
+/* What seq_cst swaps have released. The start of a grace period is a fence: what it precedes sees what comes before it
+ * in the one order of all that is seq_cst. */
+static vector_clock in_order;
+
+static void __attribute__((unused)) released_in_order()
+{
+	clock_release(in_order);
+}
 
 extern "C" void model_read_lock(void)
 {
@@ -116,6 +124,7 @@ extern "C" void model_synchronize(void)
 	unsigned until[MODEL_THREADS_MAX];
 
 	switch_point(&started, true);
+	clock_acquire(in_order);
 	clock_release(started);
 	for (unsigned i = 0; i < nr_threads; i++)
 		until[i] = reader[i].nr_ended + (reader[i].nesting != 0);

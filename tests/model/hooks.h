@@ -7,6 +7,8 @@
 
 #include "shadow.h"
 
+static void released_in_order(); /* of fibers.h */
+
 static rl::memory_order order(int mo)
 {
 	return (rl::memory_order)mo; /* both count relaxed, consume, acquire, release, acq_rel, seq_cst */
@@ -43,8 +45,11 @@ template <typename T> static T compare_exchange(volatile T *a, T expected, T v, 
 		seen = *a;
 		is_equal = seen == expected;
 	}
-	if (is_equal)
+	if (is_equal) {
 		*a = v;
+		if (order(mo) == rl::mo_seq_cst)
+			released_in_order();
+	}
 	return (T)seen;
 }
 

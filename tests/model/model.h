@@ -18,6 +18,7 @@ extern "C" {
 
 #define MODEL_THREADS_MAX 4
 #define MODEL_FRAMES 3
+#define MODEL_FRAMES_MOST 4 /* a scenario may set the region's nr_frames to it */
 #define MODEL_PADDR(frame) ((uint64_t)(frame) << 12)
 
 struct model {

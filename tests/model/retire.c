@@ -21,8 +21,10 @@ static void on_drop(void *meta, uint64_t paddr, void *memory)
 }
 
 static const struct mslot_type type = {.name = "t", .meta_bytes = 8, .on_drop = on_drop};
-static struct mslot_frame *frames[MODEL_FRAMES];
-static const uint64_t one = 1;
+static struct mslot_frame *frames[MODEL_FRAMES_MOST];
+/* Has nothing to do at its end: where no limit is set, the short way. */
+static const struct mslot_type plain_type = {.name = "p", .meta_bytes = 8};
+static const uint64_t one = 1, two = 2;
 
 static void hold(unsigned nr)
 {
@@ -94,6 +96,16 @@ static void drop_yield_drop_two(void)
 	mslot_frame_drop(frames[1]);
 }
 
+/* The last one recycles what the first one was. */
+static void drop_yield_drop_three(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	mslot_frame_drop(frames[0]);
+	model_yield();
+	for (unsigned i = 1; i < 4; i++)
+		mslot_frame_drop(frames[i]);
+}
+
 /* It recycles what it has retired itself, as allocation does that finds nothing. */
 static void drop_yield_drain(void)
 {
@@ -101,6 +113,43 @@ static void drop_yield_drain(void)
 	mslot_frame_drop(frames[0]);
 	model_yield();
 	reclaim_drain_own();
+}
+
+static void hold_plain(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	MODEL_CHECK(mslot_thread_unregister() == MSLOT_OK);
+	model_region->backlog_limit = INT64_MAX;
+	frames[0] = mslot_frame_claim(model_region, MODEL_PADDR(0), &plain_type, &one, NULL);
+	MODEL_CHECK(frames[0]);
+}
+
+/* And claims it again, which writes where readers of before may not read any more. */
+static void drop_yield_drain_claim(void)
+{
+	drop_yield_drain();
+	frames[1] = mslot_frame_claim(model_region, MODEL_PADDR(0), &plain_type, &two, NULL);
+}
+
+static void peek_plain(void)
+{
+	const uint64_t *value;
+
+	mslot_read_lock();
+	value = mslot_peek(model_region, MODEL_PADDR(0), &plain_type, NULL);
+	if (value) {
+		uint64_t first = *value;
+		MODEL_CHECK(first == 1 || first == 2);
+		MODEL_CHECK(*value == first);
+	}
+	mslot_read_unlock();
+}
+
+static void plain_recycled(void)
+{
+	if (frames[1])
+		mslot_frame_drop(frames[1]);
+	MODEL_CHECK(model_count(MODEL_FAULTS) == 0);
 }
 
 /* What is drained is of a queue that was flipped away meanwhile, or has come back. */
@@ -125,6 +174,13 @@ static void register_and_hold_two(void)
 static void hold_three(void)
 {
 	hold(3);
+}
+
+/* As many as a thread retires before it recycles. */
+static void hold_four(void)
+{
+	model_region->nr_frames = MODEL_FRAMES_MOST;
+	hold(4);
 }
 
 static void barrier(void)
@@ -176,7 +232,7 @@ static void get_drop(void)
 static void all_recycled(int nr)
 {
 	MODEL_CHECK(model_count(MODEL_FAULTS) == 0 && model_count(MODEL_ENDED) == nr);
-	for (unsigned i = 0; i < MODEL_FRAMES; i++)
+	for (unsigned i = 0; i < model_region->nr_frames; i++)
 		MODEL_CHECK(mslot_frame_claim(model_region, MODEL_PADDR(i), &type, &one, NULL));
 }
 
@@ -195,6 +251,11 @@ static void three_recycled(void)
 	all_recycled(3);
 }
 
+static void four_recycled(void)
+{
+	all_recycled(4);
+}
+
 const struct model models[] = {
 	{"retire/stranger-before-anybody",
 	 3,
@@ -206,13 +267,17 @@ const struct model models[] = {
 	{"retire/peek-registered", 2, hold_one, one_recycled, {drop_0, peek, model_daemon}},
 	{"retire/two-and-exit", 2, hold_two, two_recycled, {drop_0_and_1, model_daemon}},
 	{"retire/flip-and-back", 2, hold_three, three_recycled, {drop_yield_drop, model_daemon}},
-	/* More preemptions are for the one below, which recycles in earnest. */
-	{"retire/peek-and-drain", 2, hold_three, three_recycled, {drop_yield_drop, peek, model_daemon}},
+	{"retire/peek-and-drain", 2, hold_four, four_recycled, {drop_yield_drop_three, peek, model_daemon}},
 	{"retire/flip-and-back-at-once", 2, hold_two, two_recycled, {drop_yield_drop_two, barrier, model_daemon}},
 	{"retire/barrier", 2, hold_one, two_recycled, {drop_0_and_wait, model_daemon}},
 	{"retire/two-put", 2, hold_two_handles, one_recycled, {drop_0, drop_0_unregistered, model_daemon}},
 	{"retire/resurrect", 2, hold_one, one_recycled, {drop_0, get_drop, model_daemon}},
 	{"retire/peek-and-drain-own", 2, register_and_hold, one_recycled, {drop_yield_drain, peek, model_daemon}},
+	{"retire/peek-and-drain-plain",
+	 2,
+	 hold_plain,
+	 plain_recycled,
+	 {drop_yield_drain_claim, peek_plain, model_daemon}},
 	{"retire/flip-and-drain-own", 2, register_and_hold_two, two_recycled, {drop_yield_drop_drain, model_daemon}},
 	{0},
 };

@@ -77,13 +77,13 @@ MOVES = [
 # Reclaim loses something, or hurries.
 RECLAIM = [
     ("no grace period: deferred types are recycled at once", "reclaim/reclaim.c",
-     "\tif (!type_is_immediate(type))\n\t\tretire(slot, region);\n\telse ", "\t"),
+     "retire(struct reclaim_thread *self, struct slot *slot)\n{\n",
+     "retire(struct reclaim_thread *self, struct slot *slot)\n{\n"
+     "\tif (self)\n\t\treturn recycle(slot, slot_region(slot), slot_type(slot));\n"),
     ("the grace period is not waited for", "reclaim/grace.h",
      "#ifndef MSLOT_PLANT_NO_GRACE", "#if 0"),
-    ("a retired slot waits for the grace period before its own", "reclaim/reclaim.c", "memory_order_relaxed) + 2;",
-     "memory_order_relaxed);"),
-    ("a retired slot waits for the grace period that runs", "reclaim/reclaim.c", "memory_order_relaxed) + 2;",
-     "memory_order_relaxed) + 1;"),
+    ("a retired slot waits for the grace period that runs", "reclaim/reclaim.c", "memory_order_seq_cst) + 1;",
+     "memory_order_seq_cst);"),
     ("an adopted slot waits for no grace period", "reclaim/grace_thread.c",
      "retire_queue_rotate(&orphans, completed + 1, completed)", "retire_queue_rotate(&orphans, completed, completed)"),
     ("a batch is lost at thread exit", "reclaim/thread.c", "\tadopt_queue(&self->queue[1]);\n", ""),
@@ -149,9 +149,6 @@ NODES = [
 
 # Those that no check can see, and why.
 EXPLAINED = {
-    "a retired slot waits for the grace period that runs":
-        "one more than the machine at hand needs: the swap that retires is a full barrier on x86, so a grace period that "
-        "the load after it does not see has not begun; the models do not delay a store past a later load",
     "an adopted slot waits for no grace period":
         "no change: adopted slots are looked at only after the grace period that follows their adoption, whatever "
         "their cookie; it is one too careful",

@@ -4,7 +4,8 @@ import re
 
 from rulebook import at, blank_comments, comment_above, library, of_kind, rule
 
-TAG = re.compile(r"\[(relaxed|acquire|release|acq_rel)(?::([a-z][a-z-]*))?\]")
+TAG = re.compile(r"\[(relaxed|acquire|release|acq_rel|seq_cst)(?::([a-z][a-z-]*))?\]")
+LITMUS = "tests/model/herd/"
 ATOMIC = re.compile(r"\batomic_(?:load|store|exchange|compare_exchange|fetch|flag)\w*\s*\(")
 
 
@@ -52,11 +53,15 @@ def explicit(tree):
     return found
 
 
-@rule("no fences, no seq_cst", "src/table/slot.c", "memory_order_acquire,", "memory_order_seq_cst,")
+@rule("no fences; no seq_cst without a litmus test", "src/table/slot.c", "[seq_cst:retire]", "[seq_cst:claim]")
 def orders_allowed(tree):
-    return [at(path, text, use.start(), use.group()) for path, text in library(tree).items()
-            for use in re.finditer(r"\batomic_(?:thread|signal)_fence|\bmemory_order_(?:seq_cst|consume)\b|"
-                                   r"\bcmm_smp_\w+|\bck_pr_\w+", blank_comments(text))]
+    found = [at(path, text, use.start(), use.group()) for path, text in library(tree).items()
+             for use in re.finditer(r"\batomic_(?:thread|signal)_fence|\bmemory_order_consume\b|\bcmm_smp_\w+|\bck_pr_\w+",
+                                    blank_comments(text))]
+    for path, text in library(tree).items():
+        found += [at(path, text, tag.start(), f"{LITMUS}{tag.group(1)}.litmus is missing")
+                  for tag in re.finditer(r"\[seq_cst:([a-z-]+)\]", text) if f"{LITMUS}{tag.group(1)}.litmus" not in tree]
+    return found
 
 
 def kinds(tag):
@@ -72,6 +77,8 @@ def tagged(tree):
         for offset, order, tag in atomics(path, text):
             if not tag:
                 found.append(at(path, text, offset, f"memory_order_{order} without a tag directly above"))
+            elif order == "seq_cst" and tag.group(1) != "seq_cst":
+                found.append(at(path, text, offset, f"memory_order_{order} under the tag {tag.group()}"))
             elif order == "acq_rel" and kinds(tag) == {"acquire", "release"} and all(
                     other.group(2) for other in TAG.finditer(tag.string) if other.group(1) != "relaxed"):
                 pass  # both ends, of different edges
@@ -112,7 +119,7 @@ def edges_in_source(tree):
                 ends = edges.setdefault(tag.group(2), {"release": set(), "acquire": set(), "at": set()})
                 ends["at"].add(at(path, text, comment.start() + tag.start(), ""))
                 function = enclosing_function(text, comment.start() + tag.start())
-                for end in ("release", "acquire") if tag.group(1) == "acq_rel" else (tag.group(1),):
+                for end in ("release", "acquire") if tag.group(1) in ("acq_rel", "seq_cst") else (tag.group(1),):
                     ends[end].add(function)
     return edges
 

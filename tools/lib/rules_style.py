@@ -85,7 +85,7 @@ TEXT = (".c", ".h", ".cc", ".py", ".build", ".md", ".txt", ".sh")
 LONGEST = 380
 # Longer, for a reason.
 LONGER = {
-    "src/table/slot.c": 460,   # one file owns every order of the state word
+    "src/table/slot.c": 470,   # one file owns every order of the state word
     "bench/test_impl.c": 400,  # one table of facts, run on each impl
 }
 
