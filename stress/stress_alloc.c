@@ -128,7 +128,8 @@ static void storm(struct worker *worker, uint64_t random)
 {
 	struct mslot_frame *frames[ROW];
 	uint64_t nr = worker->is_short ? 2 : ROW;
-	uint64_t first = random % (mslot_region_nr_frames(worker->region) / ROW) * ROW;
+	uint64_t nr_rows = (mslot_region_nr_frames(worker->region) + ROW - 1) / ROW;
+	uint64_t first = random % nr_rows * ROW;
 
 	for (uint64_t i = 0; i < nr; i++)
 		frames[i] = stress_claim(worker, (first + i) << STRESS_FRAME_SHIFT);
