@@ -123,10 +123,12 @@ def replays(binary, traces, plan, raw_folder, progress):
     impls = {mode: replay_impls(binary, mode) for mode in ("address", "alloc")}
     runs = [(i, trace, count, mode, impl) for i in range(repetitions) for trace in traces for count in threads
             for mode in impls for impl in impls[mode] if mode == "address" or count <= (os.cpu_count() or 1)]
-    # Whoever comes first after other work has filled the memory waits while the kernel makes huge pages: nobody's to win.
-    if runs:
-        execute([binary, "--impl", runs[0][4], "--threads", "2", "--rounds", "1", runs[0][1]])
+    before = None
     for done, (i, trace, count, mode, impl) in enumerate(runs):
+        # Whoever comes first after other work has filled the memory waits while the kernel makes huge pages: nobody's to win.
+        if mode == "address" and (trace, mode) != before:
+            execute([binary, "--impl", impl, "--threads", "2", "--rounds", "1", trace])
+        before = (trace, mode)
         name = os.path.basename(trace).split(".")[0]
         progress.at(plan["race"] + plan["replay"] * done / len(runs), f"{i + 1}/{repetitions} replay {name} {impl}")
         raw = os.path.join(raw_folder, f"replay-{mode}-{name}-{count}-{impl}-{i + 1}.json")
