@@ -4,8 +4,8 @@
  *
  * Proves: no frame is handed out twice and none is lost; what was given is found again, whoever fills its word or a
  *         word above it meanwhile; a block says that it is whole if it is, and if it is not, is asked in vain only
- * once; who takes a frame's hint sees what the one who gave it did before. Two to four threads, 6 to 61238 executions a
- * scenario.
+ *         once; who takes a frame's hint sees what the one who gave it did before.
+ * Runs:   2 to 4 threads; 6 to 61238 executions a scenario under Relacy, 4000 under PCT.
  */
 #include "alloc/free_index.h"
 #include "model.h"
