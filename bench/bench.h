@@ -7,6 +7,7 @@
 
 #include "gbench.h"
 #include "impl.h"
+#include "samples.h"
 
 /* Operations of a batch; slots that a thread calls its own, so that all of it, limits too, lies in the first cache. */
 #define BATCH 4096
@@ -38,6 +39,9 @@ struct race {
 
 /* Of impl number `index`, or NULL past the last. */
 const struct race *race_of(unsigned index);
+
+/* Reports p50, p99, p999 and max of samples that samples_join() has sorted. */
+void bench_count_percentiles(struct gbench_run *run, const struct samples *sorted);
 
 /* Keeps a value from being thought unused. */
 static inline void bench_keep(const void *value)

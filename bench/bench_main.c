@@ -52,6 +52,14 @@ void bench_register(const char *room, const char *operation, const char *sharing
 	gbench_register(name, threads, body, (void *)ctx);
 }
 
+void bench_count_percentiles(struct gbench_run *run, const struct samples *sorted)
+{
+	gbench_count(run, "p50", (double)samples_percentile(sorted, 0.5), false);
+	gbench_count(run, "p99", (double)samples_percentile(sorted, 0.99), false);
+	gbench_count(run, "p999", (double)samples_percentile(sorted, 0.999), false);
+	gbench_count(run, "max", (double)samples_percentile(sorted, 1), false);
+}
+
 static void help(void)
 {
 	printf("usage: metaslot-bench [--place=compact|scatter|node|none|CPUS] [Google Benchmark's flags]\n"

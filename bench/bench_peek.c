@@ -78,10 +78,7 @@ static void report_latency(struct gbench_run *run)
 		gbench_fail(run, "no memory");
 		return;
 	}
-	gbench_count(run, "p50", (double)samples_percentile(&sorted, 0.5), false);
-	gbench_count(run, "p99", (double)samples_percentile(&sorted, 0.99), false);
-	gbench_count(run, "p999", (double)samples_percentile(&sorted, 0.999), false);
-	gbench_count(run, "max", (double)samples_percentile(&sorted, 1), false);
+	bench_count_percentiles(run, &sorted);
 	samples_free(&sorted);
 }
 

@@ -140,10 +140,7 @@ static void report(struct gbench_run *run)
 		gbench_fail(run, "no memory");
 		return;
 	}
-	gbench_count(run, "p50", (double)samples_percentile(&sorted, 0.5), false);
-	gbench_count(run, "p99", (double)samples_percentile(&sorted, 0.99), false);
-	gbench_count(run, "p999", (double)samples_percentile(&sorted, 0.999), false);
-	gbench_count(run, "max", (double)samples_percentile(&sorted, 1), false);
+	bench_count_percentiles(run, &sorted);
 	gbench_count(run, "clock", (double)clock_cost_ns(), false);
 	samples_free(&sorted);
 	if (!samples_join(&sorted, &old, sizeof(old), 1)) {

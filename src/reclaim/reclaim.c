@@ -117,6 +117,18 @@ static inline uint64_t drain_quick(struct retire_queue *queue, uint64_t most)
 	return nr;
 }
 
+/* The next one, whatever it asks for; gives how many there were, which is none at the end. */
+static uint64_t drain_carefully(struct reclaim_thread *self, struct retire_queue *queue)
+{
+	struct slot *slot = retire_queue_pop(queue);
+
+	if (!slot)
+		return 0;
+	count(self, slot_region(slot), -1);
+	recycle(slot, slot_region(slot), slot_type(slot));
+	return 1;
+}
+
 NOINLINE uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue *queue, uint64_t most)
 {
 	uint64_t nr = 0;
@@ -124,16 +136,13 @@ NOINLINE uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue
 	self->recycling = true;
 	while (nr < most) {
 		/* Few at a time: a long drain would look like a backlog. */
-		uint64_t nr_quick = drain_quick(queue, most - nr < RECYCLES_PER_DRAIN ? most - nr : RECYCLES_PER_DRAIN);
-		struct slot *slot = nr_quick ? NULL : retire_queue_pop(queue);
-		if (slot) {
-			struct mslot_region *region = slot_region(slot);
-			count(self, region, -1);
-			recycle(slot, region, slot_type(slot));
-		} else if (!nr_quick) {
+		uint64_t left = most - nr, few = left < RECYCLES_PER_DRAIN ? left : RECYCLES_PER_DRAIN;
+		uint64_t nr_now = drain_quick(queue, few);
+
+		if (!nr_now)
+			nr_now = drain_carefully(self, queue);
+		if (!nr_now)
 			break;
-		}
-		uint64_t nr_now = nr_quick ? nr_quick : 1;
 		reclaim_tally(&self->nr_recycled, nr_now);
 		nr += nr_now;
 	}
@@ -273,49 +282,6 @@ enum mslot_err reclaim_make_room(struct mslot_region *region)
 
 /* ---- public ---- */
 
-void mslot_read_lock(void)
-{
-	HARDENED_REGISTERED("mslot_read_lock", );
-	grace_read_lock();
-}
-
-void mslot_read_unlock(void)
-{
-	HARDENED_REGISTERED("mslot_read_unlock", );
-	grace_read_unlock();
-}
-
-/* The general case: refusals with their reason. */
-static NOINLINE const void *peek_slow(const struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
-				      enum mslot_err *why)
-{
-	enum mslot_err err = MSLOT_OK;
-	struct slot *slot;
-
-	HARDENED_REGISTERED("mslot_peek", NULL);
-	slot = region_slot(region, paddr, &err);
-	if (slot)
-		err = !type || type_is_immediate(type) ? MSLOT_INVALID : slot_peek(slot, type);
-	if (err == MSLOT_UNUSED && region_is_hole(region, region_index(region, paddr)))
-		err = MSLOT_OUT_OF_BOUND;
-	if (!err)
-		return slot->meta;
-	why_set(why, err);
-	return NULL;
-}
-
-FLATTEN const void *mslot_peek(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
-			       enum mslot_err *why)
-{
-	uint64_t index = region_index(region, paddr);
-
-	/* An immediate type is not what its slots carry. */
-	if (LIKELY(index < region->nr_frames && reclaim_is_registered() &&
-		   slot_peek_quick(&region->slots[index], type)))
-		return region->slots[index].meta;
-	return peek_slow(region, paddr, type, why);
-}
-
 enum mslot_err mslot_synchronize(void)
 {
 	return reclaim_must_not_wait() ? MSLOT_BUSY : grace_thread_wait(false);
@@ -351,24 +317,4 @@ enum mslot_err mslot_region_destroy(struct mslot_region *region)
 	}
 	region_unmap(region);
 	return MSLOT_OK;
-}
-
-void mslot_quiescent_state(void)
-{
-	grace_quiescent_state();
-}
-
-void mslot_thread_offline(void)
-{
-	grace_offline();
-}
-
-void mslot_thread_online(void)
-{
-	grace_online();
-}
-
-const char *mslot_reclaim_flavor(void)
-{
-	return GRACE_NAME;
 }

@@ -10,29 +10,10 @@
  */
 #include "alloc/free_index.h"
 #include "handle/handle.h"
-#include "model.h"
+#include "hold.h"
 
-static const struct mslot_type type = {.name = "t", .meta_bytes = 8, .flags = MSLOT_TYPE_IMMEDIATE};
-static struct mslot_frame *frames[MODEL_FRAMES];
-static const uint64_t one = 1;
 /* Registration, as far as it matters where nothing waits for a grace period: they may remember frames. */
 static struct reclaim_thread registered[MODEL_THREADS_MAX];
-
-static void hold(unsigned i)
-{
-	frames[i] = mslot_frame_claim(model_region, MODEL_PADDR(i), &type, &one, NULL);
-}
-
-static void hold_0(void)
-{
-	hold(0);
-}
-
-static void hold_0_and_1(void)
-{
-	hold(0);
-	hold(1);
-}
 
 static void hold_all(void)
 {

@@ -9,31 +9,11 @@
  */
 #include "alloc/cache.h"
 #include "handle/handle.h"
-#include "model.h"
-
-static const struct mslot_type type = {.name = "t", .meta_bytes = 8, .flags = MSLOT_TYPE_IMMEDIATE};
-static struct mslot_frame *frames[MODEL_FRAMES];
-static const uint64_t one = 1;
+#include "hold.h"
 
 /* One frame more than a grain: it is a grain of its own, which nobody has touched. */
 enum { LONE = 1 << GRAIN_SHIFT };
 _Alignas(4096) static struct slot slots[LONE + 1];
-
-static void hold(unsigned i)
-{
-	frames[i] = mslot_frame_claim(model_region, MODEL_PADDR(i), &type, &one, NULL);
-}
-
-static void hold_0(void)
-{
-	hold(0);
-}
-
-static void hold_0_and_1(void)
-{
-	hold(0);
-	hold(1);
-}
 
 static void hold_0_and_2(void)
 {

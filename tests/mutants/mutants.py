@@ -6,8 +6,7 @@ RELAXED = "memory_order_relaxed"
 # The order of one atomic operation is weakened.
 ORDERS = [
     ("claim does not acquire `recycle`", "table/slot.c",
-     "state_word(STATE_BUSY, word, 0, 0),\n\t\t\t\t\t\t\t      memory_order_acq_rel,",
-     "state_word(STATE_BUSY, word, 0, 0),\n\t\t\t\t\t\t\t      memory_order_release,"),
+     "&word, claimed, memory_order_acq_rel,", "&word, claimed, memory_order_release,"),
     ("publish does not release", "table/slot.c",
      "state_publish(claimed), memory_order_release", "state_publish(claimed), " + RELAXED),
     ("get does not acquire `publish`", "table/slot.c",
@@ -16,10 +15,7 @@ ORDERS = [
      "*seen = atomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_release);",
      "*seen = atomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_relaxed);"),
     ("the last put does not acquire `last-put`", "table/slot.c",
-     "word, next, memory_order_acquire,\n\t\t\t\t\t\t\t      memory_order_relaxed));\n}\n\n"
-     "/* Our accesses are over",
-     "word, next, memory_order_relaxed,\n\t\t\t\t\t\t\t      memory_order_relaxed));\n}\n\n"
-     "/* Our accesses are over"),
+     "word, next, memory_order_seq_cst,", "word, next, memory_order_relaxed,"),
     ("forget does not release", "table/slot.c",
      "&slot->state, delta, memory_order_release)", "&slot->state, delta, " + RELAXED + ")"),
     ("restore does not acquire `forget`", "table/slot.c",
@@ -84,6 +80,13 @@ RECLAIM = [
      "#ifndef MSLOT_PLANT_NO_GRACE", "#if 0"),
     ("a retired slot waits for the grace period that runs", "reclaim/reclaim.c", "memory_order_seq_cst) + 1;",
      "memory_order_seq_cst);"),
+    ("a drain in a row forgets on_drop", "reclaim/reclaim.c",
+     "slot && !(slot_type_word(slot) & TYPE_CAREFUL)", "slot"),
+    ("types of a limited region are not counted", "table/region.h",
+     "type->on_drop || (!is_immediate && region_is_limited(region))", "type->on_drop"),
+    ("what has an on_drop cannot be peeked at", "table/slot.c",
+     "(carried & ~TYPE_CAREFUL) == (uintptr_t)type", "carried == (uintptr_t)type"),
+    ("a queue of before is retired to", "reclaim/reclaim.c", "active != self->newest.active || ", ""),
     ("an adopted slot waits for no grace period", "reclaim/grace_thread.c",
      "retire_queue_rotate(&orphans, completed + 1, completed)", "retire_queue_rotate(&orphans, completed, completed)"),
     ("a batch is lost at thread exit", "reclaim/thread.c", "\tadopt_queue(&self->queue[1]);\n", ""),

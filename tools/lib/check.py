@@ -124,6 +124,7 @@ def house_rules():
         report(f"rules: {name}", not findings, log="\n".join(findings))
     for name, fault in rules.self_test(ROOT):
         report(f"rules: '{name}' can fail", not fault, log=fault)
+    run("rules: each mutant applies, and has its row", [os.path.join(ROOT, "tests", "mutants", "run"), "--check"])
 
 
 def release():

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Reader sections, and what may be looked at inside one without a reference.
+ *
+ * Promises: what a peek found is not recycled before its section ends.
+ * Needs:    grace.h for the sections, slot.c for the two looks of a peek.
+ * Read:     mslot_peek().
+ */
+#include "reclaim/grace.h"
+#include "reclaim/reclaim.h"
+
+void mslot_read_lock(void)
+{
+	HARDENED_REGISTERED("mslot_read_lock", );
+	grace_read_lock();
+}
+
+void mslot_read_unlock(void)
+{
+	HARDENED_REGISTERED("mslot_read_unlock", );
+	grace_read_unlock();
+}
+
+/* The general case: refusals with their reason. */
+static NOINLINE const void *peek_slow(const struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
+				      enum mslot_err *why)
+{
+	enum mslot_err err = MSLOT_OK;
+	struct slot *slot;
+
+	HARDENED_REGISTERED("mslot_peek", NULL);
+	slot = region_slot(region, paddr, &err);
+	if (slot)
+		err = !type || type_is_immediate(type) ? MSLOT_INVALID : slot_peek(slot, type);
+	if (err == MSLOT_UNUSED && region_is_hole(region, region_index(region, paddr)))
+		err = MSLOT_OUT_OF_BOUND;
+	if (!err)
+		return slot->meta;
+	why_set(why, err);
+	return NULL;
+}
+
+FLATTEN const void *mslot_peek(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
+			       enum mslot_err *why)
+{
+	uint64_t index = region_index(region, paddr);
+
+	/* An immediate type is not what its slots carry. */
+	if (LIKELY(index < region->nr_frames && reclaim_is_registered() &&
+		   slot_peek_quick(&region->slots[index], type)))
+		return region->slots[index].meta;
+	return peek_slow(region, paddr, type, why);
+}
+
+void mslot_quiescent_state(void)
+{
+	grace_quiescent_state();
+}
+
+void mslot_thread_offline(void)
+{
+	grace_offline();
+}
+
+void mslot_thread_online(void)
+{
+	grace_online();
+}
+
+const char *mslot_reclaim_flavor(void)
+{
+	return GRACE_NAME;
+}
