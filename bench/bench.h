@@ -34,7 +34,7 @@ struct race {
 #define OWN_FRAME(thread) FRAME((thread)*OWN_SLOTS)
 #define HOT_FRAME FRAME(4000)
 #define HOT_DEFERRED_FRAME FRAME(4001)
-#define SPREAD_FRAMES 32768 /* of one thread; enough for slots to come back from their grace period */
+#define SPREAD_FRAMES 65536 /* of one thread; enough for slots to come back from their grace period */
 #define SPREAD_FRAME(thread) FRAME(SPREAD_FRAMES *((thread) + 1))
 
 /* Of impl number `index`, or NULL past the last. */

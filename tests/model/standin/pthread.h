@@ -40,6 +40,9 @@ int model_set_specific(const void *value);
 #define pthread_mutex_unlock(mutex) model_mutex_unlock(mutex)
 #define pthread_cond_wait(cond, mutex) model_cond_wait(cond, mutex)
 #define pthread_cond_broadcast(cond) model_cond_broadcast(cond)
+/* A pause may always be over at once. */
+#define pthread_cond_clockwait(cond, mutex, clock, deadline) ((void)(deadline), model_nothing())
+#define pthread_cond_signal(cond) model_nothing()
 #define pthread_create(thread, attr, fn, arg) ((void)(thread), (void)(attr), model_thread_create(fn, arg))
 #define pthread_once(once, fn) model_once(once, fn)
 #define pthread_key_create(key, destroy) ((void)(key), model_key_create(destroy))
