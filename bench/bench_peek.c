@@ -6,8 +6,6 @@
 #include "bench.h"
 #include "samples.h"
 
-#include <time.h>
-
 #define LATENCY_THREADS 8 /* the most that it is registered for */
 
 static inline void peek_once(const struct impl *impl, struct mslot_region *region, uint64_t paddr)
@@ -57,14 +55,6 @@ static void peek_hot(struct gbench_run *run, void *ctx)
 			mslot_quiescent_state();
 		} while (gbench_window_open(run, GBENCH_CHUNK));
 	bench_thread_end();
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	return (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
 }
 
 /* Of each thread; all have left the loop when the first one reads them. */

@@ -16,7 +16,6 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
 
 #define NR_FRAMES (UINT64_C(1) << 20)
 /* Frames that are held between a claim and its drop. */
@@ -29,14 +28,6 @@ struct deferring {
 	void (*drop)(void *handle);
 	void (*barrier)(void);
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	return (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
-}
 
 /* ---- ages ---- */
 

@@ -134,20 +134,20 @@ static int parse(int argc, char **argv, struct options *options)
 static bool goes_on(const struct bench *bench, uint64_t since)
 {
 	return !bench->broken && bench->samples.nr < bench->options->nr_samples &&
-	       (double)(fill_now_ns() - since) * 1e-9 < SECONDS_PER_MEASURE;
+	       (double)(now_ns() - since) * 1e-9 < SECONDS_PER_MEASURE;
 }
 
 /* Half of what is free at a time, given back in random order. */
 static void measure_frames(struct bench *bench)
 {
-	uint64_t since = fill_now_ns(), half = (bench->fill.nr_free + 1) / 2;
+	uint64_t since = now_ns(), half = (bench->fill.nr_free + 1) / 2;
 	uint64_t nr = half < BATCH_MOST ? half : BATCH_MOST, had;
 
 	while (nr && goes_on(bench, since)) {
 		for (had = 0; had < nr; had++) {
-			uint64_t from = fill_now_ns();
+			uint64_t from = now_ns();
 			bench->batch[had] = mslot_alloc_frame(bench->fill.region, &fill_type, fill_meta, NULL, NULL);
-			samples_add(&bench->samples, fill_now_ns() - from);
+			samples_add(&bench->samples, now_ns() - from);
 			if (!bench->batch[had]) {
 				bench->broken = "a frame was free and could not be had";
 				break;
@@ -166,14 +166,14 @@ static void measure_runs(struct bench *bench, bool is_claim)
 	struct fill *fill = &bench->fill;
 	struct mslot_segment segment;
 
-	for (uint64_t since = fill_now_ns(); goes_on(bench, since);) {
-		uint64_t from = fill_now_ns();
+	for (uint64_t since = now_ns(); goes_on(bench, since);) {
+		uint64_t from = now_ns();
 		enum mslot_err err = is_claim ? mslot_segment_claim(fill->region, fill->run_paddr,
 								    fill->run_paddr + ((uint64_t)RUN_FRAMES << 12),
 								    &fill_type, NULL, NULL, &segment)
 					      : mslot_alloc_segment(fill->region, RUN_FRAMES, RUN_FRAMES, &fill_type,
 								    NULL, NULL, NULL, &segment);
-		samples_add(&bench->samples, fill_now_ns() - from);
+		samples_add(&bench->samples, now_ns() - from);
 		if (err)
 			bench->broken = "a run was free and could not be had";
 		else
@@ -187,7 +187,7 @@ static void measure_none(struct bench *bench, enum what what)
 	struct fill *fill = &bench->fill;
 	uint64_t nr = 0;
 
-	for (uint64_t since = fill_now_ns(); goes_on(bench, since) && (what != NONE_FIRST || !nr); nr++) {
+	for (uint64_t since = now_ns(); goes_on(bench, since) && (what != NONE_FIRST || !nr); nr++) {
 		struct mslot_frame *frame = NULL;
 		enum mslot_err err = MSLOT_OK;
 
@@ -200,9 +200,9 @@ static void measure_none(struct bench *bench, enum what what)
 				return;
 			}
 		}
-		uint64_t from = fill_now_ns();
+		uint64_t from = now_ns();
 		frame = mslot_alloc_frame(fill->region, &fill_type, fill_meta, NULL, &err);
-		samples_add(&bench->samples, fill_now_ns() - from);
+		samples_add(&bench->samples, now_ns() - from);
 		if (frame || err != MSLOT_NO_MEMORY)
 			bench->broken = "no frame was free, and the answer was another";
 	}
@@ -210,9 +210,9 @@ static void measure_none(struct bench *bench, enum what what)
 
 static void measure_clock(struct bench *bench)
 {
-	for (uint64_t since = fill_now_ns(); goes_on(bench, since);) {
-		uint64_t from = fill_now_ns();
-		samples_add(&bench->samples, fill_now_ns() - from);
+	for (uint64_t since = now_ns(); goes_on(bench, since);) {
+		uint64_t from = now_ns();
+		samples_add(&bench->samples, now_ns() - from);
 	}
 }
 

@@ -10,8 +10,6 @@
 
 #include <metaslot/metaslot.h>
 
-#include <time.h>
-
 #define RUN_FRAMES 512
 
 struct fill {
@@ -47,14 +45,6 @@ static inline uint64_t fill_random(struct fill *fill)
 	fill->random ^= fill->random >> 7;
 	fill->random ^= fill->random << 17;
 	return fill->random >> 8;
-}
-
-static inline uint64_t fill_now_ns(void)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	return (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
 }
 
 #endif

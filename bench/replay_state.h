@@ -6,10 +6,10 @@
 #define BENCH_REPLAY_STATE_H
 
 #include "replay_run.h"
+#include "samples.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 struct progress_word {
 	_Alignas(64) _Atomic uint32_t steps_done;
@@ -60,14 +60,6 @@ struct run {
 	char error[256];
 	pthread_mutex_t error_lock;
 };
-
-static inline uint64_t now_ns(void)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	return (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
-}
 
 static inline bool has_failed(struct run *run)
 {

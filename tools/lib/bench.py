@@ -107,7 +107,9 @@ def measure(options, plan):
 # What rows have beside their time: the counter, what it is called, why one looks at it.
 COUNTERS = [("p999", "p99.9, ns", "Latency with more threads than processors too"),
             ("p99", "p99, ns", "Latency of one operation, clock included"),
-            ("age_p50", "median age, ns", "From the last drop of a frame to its next use: the grace period and all that waits")]
+            ("age_p50", "median age, ns", "From the last drop of a frame to its next use: the grace period and all that waits"),
+            ("create_ns", "ns", "Making a region, without its end"),
+            ("create_kib", "KiB", "Resident memory of a region that was just made")]
 
 
 def further(report):
