@@ -175,8 +175,10 @@ FLATTEN uint64_t mslot_frame_into_raw(struct mslot_frame *frame)
 	bool has_added;
 
 	HARDENED_REGISTERED("mslot_frame_into_raw", MSLOT_PADDR_NONE);
+	/* Ahead of the add, which all that follows waits for. */
+	uint64_t paddr = slot_paddr(slot_region(slot), slot);
 	if (LIKELY(slot_forget_quick(slot, INTO_RAW, &has_added, &seen)))
-		return slot_paddr(slot_region(slot), slot);
+		return paddr;
 	return forget_slow(slot, INTO_RAW, has_added, seen);
 }
 
@@ -187,8 +189,10 @@ FLATTEN uint64_t mslot_frame_clone_into_raw(const struct mslot_frame *frame)
 	bool has_added;
 
 	HARDENED_REGISTERED("mslot_frame_clone_into_raw", MSLOT_PADDR_NONE);
+	/* Ahead of the add, which all that follows waits for. */
+	uint64_t paddr = slot_paddr(slot_region(slot), slot);
 	if (LIKELY(slot_forget_quick(slot, CLONE_INTO_RAW, &has_added, &seen)))
-		return slot_paddr(slot_region(slot), slot);
+		return paddr;
 	return forget_slow(slot, CLONE_INTO_RAW, has_added, seen);
 }
 
