@@ -17,8 +17,9 @@
 #include <unistd.h>
 
 #define ROUND_SECONDS 0.4
-/* How long before the end it has to be for the others to show that they go on. */
-#define GOES_ON_SECONDS 0.1
+/* Who has run for so long after another died, or slept for so long, and has finished nothing, stands still. */
+#define RUN_SECONDS 0.1
+#define SLEEP_SECONDS 0.2
 /* Frames that one thread has in hand: handles, two address spaces, a segment; and that one retired root table leads to.
  */
 #define IN_HAND 1024
@@ -26,8 +27,13 @@
 
 static bool is_child;
 static pthread_t killer;
-static uint64_t *ops_then; /* of each worker, when the victim was dead */
-static double dead_since;
+static struct look {
+	pid_t id;
+	uint64_t ops;
+	bool sleeps;
+	double at;	    /* when, in seconds */
+	double ran, queued; /* seconds that it had a processor, and that it waited for one; not those of this moment */
+} * looks; /* at each worker, when it last had finished something, but not before the victim was dead */
 static _Atomic bool has_died; /* says the victim itself, in its last moment */
 static _Atomic bool is_dead;
 
@@ -44,6 +50,53 @@ static void die(int signal)
 		return;
 	atomic_store(&has_died, true);
 	syscall(SYS_exit, 0);
+}
+
+/* Of many threads to a processor, most wait for it most of the time: that is nobody's fault. So the kernel is asked. */
+static struct look look_at(const struct job *job)
+{
+	struct look look = {.id = atomic_load(&job->id), .ops = atomic_load(&job->worker.ops_now), .at = stress_now()};
+	char path[64], state = 'R';
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", look.id);
+	if ((file = fopen(path, "re"))) {
+		look.sleeps = fscanf(file, "%*d (%*[^)]) %c", &state) == 1 && state != 'R';
+		fclose(file);
+	}
+	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", look.id);
+	if ((file = fopen(path, "re"))) {
+		if (fscanf(file, "%lf %lf", &look.ran, &look.queued) != 2)
+			look.ran = look.queued = 0;
+		fclose(file);
+	}
+	look.ran *= 1e-9;
+	look.queued *= 1e-9;
+	return look;
+}
+
+static bool stands_still(const struct job *job, struct look *last)
+{
+	struct look now = look_at(job);
+
+	if (!last->id || now.id != last->id || now.ops != last->ops || atomic_load(&job->killed) ||
+	    atomic_load(&job->ended)) {
+		*last = now;
+		return false;
+	}
+	return now.ran - last->ran > RUN_SECONDS ||
+	       (now.sleeps && now.at - last->at - (now.queued - last->queued) > SLEEP_SECONDS);
+}
+
+/* Until all have ended, which who stands still may never do. */
+static void see_others_go_on(void)
+{
+	do {
+		stress_nap(0.05);
+		for (unsigned i = 0; i < stress_run.options.nr_threads; i++)
+			if (stands_still(&stress_run.jobs[i], &looks[i]))
+				stress_broken("a thread stands still since another was killed", MSLOT_PADDR_NONE);
+	} while (!workers_have_ended());
 }
 
 static void *kill_one(void *arg)
@@ -65,21 +118,21 @@ static void *kill_one(void *arg)
 		if (atomic_load(&victim->ended) || atomic_load(&stress_run.broken))
 			return NULL;
 	}
-	dead_since = stress_now();
 	atomic_store(&victim->killed, true);
 	sem_post(&victim->thread_over);
 	for (unsigned i = 0; i < nr_threads; i++)
-		ops_then[i] = atomic_load(&stress_run.jobs[i].worker.ops_now);
+		looks[i] = look_at(&stress_run.jobs[i]);
 	atomic_store(&is_dead, true);
 	workers_post();
+	see_others_go_on();
 	return NULL;
 }
 
 void kill_begin(void)
 {
-	ops_then = calloc(stress_run.options.nr_threads, sizeof(*ops_then));
+	looks = calloc(stress_run.options.nr_threads, sizeof(*looks));
 	sigaction(SIGUSR2, &(struct sigaction){.sa_handler = die}, NULL);
-	if (!ops_then || pthread_create(&killer, NULL, kill_one, NULL))
+	if (!looks || pthread_create(&killer, NULL, kill_one, NULL))
 		stress_broken("the killer could not be started", MSLOT_PADDR_NONE);
 }
 
@@ -91,12 +144,6 @@ void kill_end(void)
 	pthread_join(killer, NULL);
 	if (!atomic_load(&is_dead))
 		_exit(0);
-	for (unsigned i = 0; i < stress_run.options.nr_threads; i++) {
-		struct job *job = &stress_run.jobs[i];
-		if (!atomic_load(&job->killed) && job->worker.ops <= ops_then[i] &&
-		    stress_run.started_at + ROUND_SECONDS - dead_since > GOES_ON_SECONDS)
-			stress_broken("a thread stands still since another was killed", MSLOT_PADDR_NONE);
-	}
 	if (mslot_audit(stress_region, &audit))
 		stress_broken("the audit was refused", MSLOT_PADDR_NONE);
 	/* The one that died between a last put and its retirement, if it did. */
