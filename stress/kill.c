@@ -17,9 +17,10 @@
 #include <unistd.h>
 
 #define ROUND_SECONDS 0.4
-/* Who has run for so long after another died, or slept for so long, and has finished nothing, stands still. */
+/* Who has run for so long after another died, or slept for so long, and has finished nothing, stands still. Who has to
+ * wait for a lock of the C library or of the kernel waits for its holder to get a processor. */
 #define RUN_SECONDS 0.1
-#define SLEEP_SECONDS 0.2
+#define SLEEP_SECONDS 5
 /* Frames that one thread has in hand: handles, two address spaces, a segment; and that one retired root table leads to.
  */
 #define IN_HAND 1024
