@@ -31,7 +31,7 @@ FILL = os.path.join(BUILD, "bench", "metaslot-fill")
 # that is filled, and the samples of each measure; what to leave out.
 FULL = {"race": 300, "replay": 180, "least": 5, "most": 9, "threads": (1, 2, 4, 8), "rounds": 0, "patience": 4,
         "fill": ("16G", "100000"), "without": None}
-QUICK = {"race": 20, "replay": 20, "least": 1, "most": 3, "threads": (1, 2), "rounds": 2, "patience": 1.5,
+QUICK = {"race": 26, "replay": 20, "least": 1, "most": 3, "threads": (1, 2), "rounds": 2, "patience": 1.5,
          "fill": ("1G", "2000"),
          "without": "(raw|map)/hot|peek/own|segment/|alloc/.*(bulk|free)"}
 
