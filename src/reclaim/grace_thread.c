@@ -30,7 +30,7 @@
  */
 #define LEAST_PAUSE_NS 50000
 #define MOST_PAUSE_NS 500000
-#define FEW_SLOTS 4096 /* half of a second-level cache of 512 KiB */
+#define FEW_SLOTS 2048 /* a quarter of a second-level cache of 512 KiB */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* registry, requests, answers */
 static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
