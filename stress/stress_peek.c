@@ -37,8 +37,10 @@ static void step(struct worker *worker)
 	uint64_t paddrs[PEEKS], values[PEEKS];
 	unsigned nr = 0;
 	uint64_t random = stress_random(worker);
+	/* The defect: what the first worker peeked at it uses after the section, while the others turn frames over. */
+	bool is_planted = stress_plant == PLANT_STALE, stale = is_planted && worker->thread == 0;
 
-	if (random % 2 == 0) {
+	if (is_planted ? !stale : random % 2 == 0) {
 		turn_over(worker);
 		return;
 	}
@@ -60,19 +62,17 @@ static void step(struct worker *worker)
 		values[nr] = cookie->value;
 		seen[nr++] = cookie;
 	}
-	/* The defect: what was peeked at is used after the section. */
-	bool stale = stress_plant == PLANT_STALE;
 	if (stale) {
 		mslot_read_unlock();
 		mslot_thread_offline();
 	}
 	/* Now and then the section is longer than many grace periods would be that do not wait for it. */
-	unsigned rounds = random % 512 == 1 ? 8 : 2;
+	unsigned rounds = stale || random % 512 == 1 ? 8 : 2;
 	for (unsigned round = 0; round < rounds; round++) {
 		for (unsigned i = 0; i < nr; i++)
 			if (seen[i]->value != values[i] || seen[i]->inverse != ~values[i])
 				stress_broken("a cookie changed inside a reader section", paddrs[i]);
-		if (rounds > 2 || stale)
+		if (rounds > 2)
 			nap();
 	}
 	if (stale)
