@@ -12,10 +12,10 @@ static inline void peek_once(const struct impl *impl, struct mslot_region *regio
 {
 	const uint64_t *meta;
 
-	impl->read_lock();
+	impl_read_lock(impl);
 	meta = impl->peek(region, paddr, &bench_deferred, NULL);
 	bench_keep((void *)(uintptr_t)meta[0]);
-	impl->read_unlock();
+	impl_read_unlock(impl);
 }
 
 static void peek_own(struct gbench_run *run, void *ctx)

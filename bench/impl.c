@@ -25,8 +25,10 @@ static const struct impl impl_mslot = {
 	.frame_clone_into_raw = mslot_frame_clone_into_raw,
 	.frame_drop_raw = mslot_frame_drop_raw,
 	.frame_meta = mslot_frame_meta,
+#ifndef MSLOT_INLINE_QSBR
 	.read_lock = mslot_read_lock,
 	.read_unlock = mslot_read_unlock,
+#endif
 	.peek = mslot_peek,
 	.segment_claim = mslot_segment_claim,
 	.segment_clone = mslot_segment_clone,

@@ -23,7 +23,7 @@ struct impl {
 	uint64_t (*frame_clone_into_raw)(const struct mslot_frame *frame);
 	enum mslot_err (*frame_drop_raw)(struct mslot_region *region, uint64_t paddr);
 	const void *(*frame_meta)(const struct mslot_frame *frame, const struct mslot_type *type);
-	/* A baseline's peek takes the lock, and its read_unlock gives it back: one peek a section. */
+	/* NULL: nothing to do. A baseline's peek takes the lock, and its read_unlock gives it back: one a section. */
 	void (*read_lock)(void);
 	void (*read_unlock)(void);
 	const void *(*peek)(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
@@ -37,6 +37,18 @@ struct impl {
 	enum mslot_err (*barrier)(struct mslot_region *region);
 	bool (*is_clean)(const struct mslot_region *region);
 };
+
+static inline void impl_read_lock(const struct impl *impl)
+{
+	if (impl->read_lock)
+		impl->read_lock();
+}
+
+static inline void impl_read_unlock(const struct impl *impl)
+{
+	if (impl->read_unlock)
+		impl->read_unlock();
+}
 
 /* To be set, before threads start, where there are more of them than cpus and none is measured by its waits. */
 extern bool impl_is_oversubscribed;

@@ -303,10 +303,6 @@ static const void *meta(const struct mslot_frame *frame, const struct mslot_type
 	return slot_of(frame)->type == type ? slot_of(frame)->meta : NULL;
 }
 
-static void read_lock(void)
-{
-}
-
 static void read_unlock(void)
 {
 	if (peeked) {
@@ -355,7 +351,6 @@ const struct impl IMPL = {
 	.frame_clone_into_raw = clone_into_raw,
 	.frame_drop_raw = drop_raw,
 	.frame_meta = meta,
-	.read_lock = read_lock,
 	.read_unlock = read_unlock,
 	.peek = peek,
 	.segment_claim = segment_claim,

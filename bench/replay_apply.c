@@ -47,12 +47,12 @@ static const char *look_up(struct run *run, uint64_t paddr)
 	bool is_right;
 
 	if (run->config->is_deferred) {
-		impl->read_lock();
+		impl_read_lock(impl);
 		for (unsigned kind = 0; kind < TRACE_NR_KINDS && !meta; kind++)
 			if (!(run->types[kind].flags & MSLOT_TYPE_IMMEDIATE))
 				meta = impl->peek(run->region, paddr, &run->types[kind], &why);
 		is_right = meta && meta->cookie == COOKIE(paddr);
-		impl->read_unlock();
+		impl_read_unlock(impl);
 		if (meta)
 			return is_right ? NULL : "the metadata is another frame's";
 		/* Of an immediate kind: it is looked up with a reference. */

@@ -214,19 +214,19 @@ static void a_peek_shows_typed_metadata(void **state)
 	struct mslot_frame *frame = claim(&table, BASE, &deferred, NULL);
 	assert_non_null(frame);
 	for (int i = 0; i < 2; i++) {
-		impl->read_lock();
+		impl_read_lock(impl);
 		assert_true(is_whole(impl->peek(table.region, BASE, &deferred, NULL), BASE));
-		impl->read_unlock();
+		impl_read_unlock(impl);
 	}
-	impl->read_lock();
+	impl_read_lock(impl);
 	assert_null(impl->peek(table.region, BASE + FRAME, &deferred, &why));
 	assert_int_equal(why, MSLOT_UNUSED);
-	impl->read_unlock();
+	impl_read_unlock(impl);
 	struct mslot_frame *other = claim(&table, BASE + FRAME, &plain, NULL);
-	impl->read_lock();
+	impl_read_lock(impl);
 	assert_null(impl->peek(table.region, BASE + FRAME, &deferred, &why));
 	assert_int_equal(why, MSLOT_WRONG_TYPE);
-	impl->read_unlock();
+	impl_read_unlock(impl);
 	impl->frame_drop(other);
 	impl->frame_drop(frame);
 	table_end(&table);

@@ -53,6 +53,17 @@ MSLOT_API void mslot_read_lock(void);
 /** Leaves a reader section. Progress: wait-free. Order: releases `grace`. */
 MSLOT_API void mslot_read_unlock(void);
 
+/*
+ * Under qsbr sections are nothing, so they need no call. metaslot.pc defines this where the library is of that flavor,
+ * and a program that has it does not link with a library of another. Without it the calls do the same.
+ */
+#ifdef MSLOT_INLINE_QSBR
+MSLOT_API extern const char mslot_flavor_is_qsbr;
+static const char *const mslot_needs_qsbr __attribute__((used)) = &mslot_flavor_is_qsbr;
+#define mslot_read_lock() ((void)0)
+#define mslot_read_unlock() ((void)0)
+#endif
+
 /**
  * Looks at the metadata of the shared frame at `paddr` without taking a reference.
  *

@@ -9,6 +9,11 @@
 #include "reclaim/grace.h"
 #include "reclaim/reclaim.h"
 
+#if defined(MSLOT_FLAVOR_QSBR) && !defined(MSLOT_HARDENED)
+MSLOT_API extern const char mslot_flavor_is_qsbr;
+const char mslot_flavor_is_qsbr = 1;
+#endif
+
 void mslot_read_lock(void)
 {
 	HARDENED_REGISTERED("mslot_read_lock", );
