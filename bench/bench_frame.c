@@ -80,7 +80,8 @@ static void claim_drop_rcu_own_run(RUN_ARGS)
 	__typeof__(impl->frame_claim) claim = impl->frame_claim;
 	__typeof__(impl->frame_drop) drop = impl->frame_drop;
 	uint64_t base = SPREAD_FRAME(gbench_thread(run)), refused = 0;
-	static _Thread_local unsigned at;
+	static _Thread_local unsigned next;
+	unsigned at = next;
 
 	(void)race;
 	/* Page faults are not what is timed. */
@@ -104,6 +105,7 @@ static void claim_drop_rcu_own_run(RUN_ARGS)
 		}
 		mslot_quiescent_state();
 	}
+	next = at;
 	gbench_count(run, "refused", (double)refused, false);
 }
 BODY(claim_drop_rcu_own)

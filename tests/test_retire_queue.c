@@ -23,7 +23,7 @@ static void put(struct retire_queue *queue, uint64_t cookie, uint64_t completed,
 
 	slot->link = NULL;
 	retire_batch_append(batch, &one);
-	retire_queue_resize(queue, 1);
+	retire_queue_count_in(queue, 1);
 }
 
 /* Checks that the chain holds each of slots[0 .. nr - 1] once. */

@@ -82,7 +82,7 @@ static void orphan(struct retire_batch batch, uint64_t nr)
 	if (!batch.head)
 		return;
 	retire_batch_append(retire_queue_rotate(&orphans, completed + 1, completed), &batch);
-	retire_queue_resize(&orphans, (int64_t)nr);
+	retire_queue_count_in(&orphans, nr);
 }
 
 static void orphan_adopted(void)
@@ -135,8 +135,7 @@ static void add_up(struct grace_snapshot *out)
 	out->retired = gone_retired + atomic_load_explicit(&reclaim_counts.retired_by_strangers, memory_order_relaxed);
 	out->recycled = gone_recycled;
 	for (struct reclaim_thread *thread = threads; thread; thread = thread->next)
-		/* [relaxed] statistics. */
-		out->retired += atomic_load_explicit(&thread->nr_retired, memory_order_relaxed);
+		out->retired += reclaim_nr_retired(thread);
 	for (struct reclaim_thread *thread = threads; thread; thread = thread->next)
 		/* [relaxed] statistics. */
 		out->recycled += atomic_load_explicit(&thread->nr_recycled, memory_order_relaxed);
@@ -351,8 +350,7 @@ void grace_thread_unregister(struct reclaim_thread *thread)
 		at = &(*at)->next;
 	*at = thread->next;
 	reclaim_tally(&reclaim_nr_threads, UINT64_MAX);
-	/* [relaxed] our own. */
-	gone_retired += atomic_load_explicit(&thread->nr_retired, memory_order_relaxed);
+	gone_retired += reclaim_nr_retired(thread);
 	/* [relaxed] our own. */
 	gone_recycled += atomic_load_explicit(&thread->nr_recycled, memory_order_relaxed);
 	pthread_mutex_unlock(&lock);

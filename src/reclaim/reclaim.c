@@ -19,7 +19,7 @@
  * Every so many retires, twice as many elapsed slots are recycled: more than came, so that queues shrink; few, so that
  * a drop stays short; several at once, so that most retires carry none of it.
  */
-#define RETIRES_PER_DRAIN 4
+#define RETIRES_PER_DRAIN 8
 #define RECYCLES_PER_DRAIN (2 * RETIRES_PER_DRAIN)
 
 _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
@@ -101,19 +101,23 @@ void reclaim_count_flush(struct reclaim_thread *self)
 static inline uint64_t drain_quick(struct retire_queue *queue, uint64_t most)
 {
 	struct slot *slot = queue->elapsed.head;
+	/* One look for all of them, as all are retired. */
+	unsigned attention = give_back_attention();
 	uint64_t nr = 0;
 
+	if (UNLIKELY(attention > GIVE_BACK_WANTED))
+		return 0;
 	while (nr < most && slot && !(slot_type_word(slot) & TYPE_CAREFUL)) {
 		struct slot *next = slot->link;
 		__builtin_prefetch(next, 1);
-		unsigned attention = give_back_begin(slot);
-		if (slot_recycle(slot, slot_peek_state(slot)))
+		bool is_back = slot_recycle(slot, slot_peek_state(slot));
+		if (attention && is_back)
 			give_back(slot, attention);
 		slot = next;
 		nr++;
 	}
 	queue->elapsed.head = slot;
-	retire_queue_resize(queue, -(int64_t)nr);
+	retire_queue_count_out(queue, nr);
 	return nr;
 }
 
@@ -202,8 +206,8 @@ static NOINLINE void retire_draining(struct reclaim_thread *self)
 static NOINLINE void retire_rotating(struct reclaim_thread *self, unsigned active, uint64_t cookie, struct slot *slot)
 {
 	rotate(self, active, cookie);
-	bool was_empty = retire_queue_push(self->newest.queue, self->newest.batch, slot);
-	reclaim_tally(&self->nr_retired, 1);
+	bool was_empty = !retire_queue_size(self->newest.queue);
+	retire_queue_push(self->newest.queue, self->newest.batch, slot);
 	grace_read_unlock();
 	if (was_empty)
 		grace_thread_wake();
@@ -222,8 +226,7 @@ static inline void retire(struct reclaim_thread *self, struct slot *slot)
 		retire_rotating(self, active, cookie, slot);
 		return;
 	}
-	retire_queue_push(self->newest.queue, batch, slot);
-	if (UNLIKELY(reclaim_tally(&self->nr_retired, 1) % RETIRES_PER_DRAIN == 0))
+	if (UNLIKELY(retire_queue_push(self->newest.queue, batch, slot) % RETIRES_PER_DRAIN == 0))
 		retire_draining(self);
 	else
 		grace_read_unlock();

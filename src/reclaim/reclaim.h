@@ -32,8 +32,7 @@ struct reclaim_thread {
 	struct mslot_region *counted; /* the region that `uncounted` belongs to */
 	int64_t uncounted;	      /* retired minus recycled, not yet in region->backlog */
 
-	/* For the statistics: written by this thread alone. Recycled ones may have been retired by others. */
-	_Atomic uint64_t nr_retired, nr_recycled;
+	_Atomic uint64_t nr_recycled; /* for the statistics: by this thread, whoever retired them */
 
 	/* Under the registry's lock. */
 	struct reclaim_thread *next;
@@ -48,6 +47,12 @@ struct reclaim_thread {
 };
 
 extern _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
+
+/* How many slots the thread has ever retired; a hint for others. */
+static inline uint64_t reclaim_nr_retired(const struct reclaim_thread *thread)
+{
+	return retire_queue_nr_in(&thread->queue[0]) + retire_queue_nr_in(&thread->queue[1]);
+}
 
 static inline bool type_is_immediate(const struct mslot_type *type)
 {

@@ -27,7 +27,7 @@ struct retire_queue {
 	struct retire_batch waiting[RETIRE_BATCHES];
 	unsigned first, nr_waiting;
 	struct retire_batch elapsed;
-	_Atomic uint64_t nr_slots; /* written by the user alone; others read it as a hint */
+	_Atomic uint64_t nr_in, nr_out; /* ever; written by the user alone, others read them as hints */
 };
 
 static inline void retire_batch_append(struct retire_batch *to, const struct retire_batch *from)
@@ -41,16 +41,38 @@ static inline void retire_batch_append(struct retire_batch *to, const struct ret
 	to->tail = from->tail;
 }
 
-static inline uint64_t retire_queue_size(const struct retire_queue *queue)
+/* How many have ever come. */
+static inline uint64_t retire_queue_nr_in(const struct retire_queue *queue)
 {
 	/* [relaxed] a hint for others, exact for the user. */
-	return atomic_load_explicit(&queue->nr_slots, memory_order_relaxed);
+	return atomic_load_explicit(&queue->nr_in, memory_order_relaxed);
 }
 
-static inline void retire_queue_resize(struct retire_queue *queue, int64_t delta)
+static inline uint64_t retire_queue_size(const struct retire_queue *queue)
+{
+	/* [relaxed] as above. Read first, so that others do not find more to have gone than came. */
+	uint64_t nr_out = atomic_load_explicit(&queue->nr_out, memory_order_relaxed);
+
+	return retire_queue_nr_in(queue) - nr_out;
+}
+
+/* Gives how many have come with these. */
+static inline uint64_t retire_queue_count_in(struct retire_queue *queue, uint64_t nr)
+{
+	uint64_t nr_in = retire_queue_nr_in(queue) + nr;
+
+	/* [relaxed] as above. */
+	atomic_store_explicit(&queue->nr_in, nr_in, memory_order_relaxed);
+	return nr_in;
+}
+
+static inline void retire_queue_count_out(struct retire_queue *queue, uint64_t nr)
 {
 	/* [relaxed] as above. */
-	atomic_store_explicit(&queue->nr_slots, retire_queue_size(queue) + (uint64_t)delta, memory_order_relaxed);
+	uint64_t nr_out = atomic_load_explicit(&queue->nr_out, memory_order_relaxed) + nr;
+
+	/* [relaxed] as above. */
+	atomic_store_explicit(&queue->nr_out, nr_out, memory_order_relaxed);
 }
 
 /* The batch to which slots with this cookie go, if the last one went there too; else NULL. */
@@ -85,17 +107,16 @@ static inline struct retire_batch *retire_queue_rotate(struct retire_queue *queu
 	return batch;
 }
 
-/* Adds one to a batch; gives whether the queue was empty. */
-static inline bool retire_queue_push(struct retire_queue *queue, struct retire_batch *batch, struct slot *slot)
+/* Adds one to a batch; gives how many have come with it. */
+static inline uint64_t retire_queue_push(struct retire_queue *queue, struct retire_batch *batch, struct slot *slot)
 {
-	bool was_empty = retire_queue_size(queue) == 0;
+	struct slot *head = batch->head;
 
-	slot->link = batch->head;
+	slot->link = head;
 	batch->head = slot;
-	if (!slot->link)
+	if (!head)
 		batch->tail = slot;
-	retire_queue_resize(queue, 1);
-	return was_empty;
+	return retire_queue_count_in(queue, 1);
 }
 
 /* Takes the one that is recycled next out of those that have elapsed, or NULL. */
@@ -105,7 +126,7 @@ static inline struct slot *retire_queue_pop(struct retire_queue *queue)
 
 	if (slot) {
 		queue->elapsed.head = slot->link;
-		retire_queue_resize(queue, -1);
+		retire_queue_count_out(queue, 1);
 	}
 	return slot;
 }
@@ -124,7 +145,7 @@ static inline struct retire_batch retire_queue_take_all(struct retire_queue *que
 		queue->waiting[i].cookie = 0;
 	queue->nr_waiting = queue->first = 0;
 	queue->elapsed = (struct retire_batch){0};
-	retire_queue_resize(queue, -(int64_t)retire_queue_size(queue));
+	retire_queue_count_out(queue, retire_queue_size(queue));
 	return all;
 }
 
