@@ -128,6 +128,28 @@ static inline const unsigned long *grace_reader(void)
 #endif
 }
 
+/* Whether this reader is inside a section now; qsbr has none. A hint, read as below. */
+static inline bool grace_is_inside(const unsigned long *reader)
+{
+#if defined(MSLOT_FLAVOR_QSBR)
+	(void)reader;
+	return false;
+#elif defined(MSLOT_FLAVOR_BP)
+	return CMM_LOAD_SHARED(*reader) & URCU_BP_GP_CTR_NEST_MASK;
+#else
+	return CMM_LOAD_SHARED(*reader) & URCU_GP_CTR_NEST_MASK;
+#endif
+}
+
+/* Between two looks. */
+static inline void grace_relax(void)
+{
+	caa_cpu_relax();
+}
+
+/* Before a grace period: waits, but not for long, until no reader is off its processor inside a section. */
+void stragglers_wait(void);
+
 /* Whether the grace period that runs, if one does, waits for this reader: its section began before. A hint, as all that
  * liburcu keeps here is plain; read as its own updaters read it. */
 static inline bool grace_waits_for(const unsigned long *reader)

@@ -158,6 +158,7 @@ static void note_backlog(void)
 static bool cycle(struct reclaim_thread *self, bool flip_all)
 {
 	bool left = collect(flip_all);
+	stragglers_wait();
 	/* [relaxed] our own. */
 	uint64_t period = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 1;
 
