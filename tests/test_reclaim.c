@@ -130,6 +130,17 @@ static void *retire_and_end(void *arg)
 	return retire_five(arg);
 }
 
+/* By then a grace period waits for it. */
+static void *end_inside_sections(void *arg)
+{
+	assert_err(mslot_thread_register(), MSLOT_OK);
+	mslot_read_lock();
+	mslot_read_lock();
+	retire_five(arg);
+	usleep(20000);
+	return NULL;
+}
+
 static void a_barrier_recycles_what_a_paused_thread_retired(void **state)
 {
 	pthread_t thread;
@@ -143,6 +154,14 @@ static void a_barrier_recycles_what_a_paused_thread_retired(void **state)
 	assert_int_equal(drops, 5);
 	sem_post(&go_on);
 	join(thread);
+}
+
+static void a_section_ends_with_its_thread(void **state)
+{
+	(void)state;
+	run_in_thread(end_inside_sections, NULL);
+	assert_err(mslot_barrier(region), MSLOT_OK);
+	assert_int_equal(drops, 5);
 }
 
 static void a_barrier_recycles_what_an_unregistered_thread_left(void **state)
@@ -309,6 +328,7 @@ int main(void)
 		TEST(peek_refuses_what_it_cannot_keep),
 		TEST(a_barrier_recycles_what_a_paused_thread_retired),
 		TEST(a_barrier_recycles_what_an_unregistered_thread_left),
+		TEST(a_section_ends_with_its_thread),
 		TEST(a_barrier_recycles_what_an_ended_thread_left),
 		TEST(a_barrier_recycles_what_a_stranger_retired),
 		TEST(a_stranger_may_wait),

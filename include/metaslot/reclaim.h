@@ -13,6 +13,9 @@
  *   mb       two full barriers
  *   bp       as mb, threads register themselves with liburcu
  *
+ * A thread that has not registered is told so by a fault in hardened builds. Others do not look: it may claim and drop,
+ * but its reader sections protect nothing.
+ *
  * May run together:  everything with everything.
  * fork:              the child may only exec or _exit; the library does not continue there.
  */
@@ -26,9 +29,9 @@ extern "C" {
 #endif
 
 /**
- * Registers the calling thread, before its first call on a handle or a region (but create).
+ * Registers the calling thread, before its first call that does not say "registered or not".
  *
- * A thread that ends registered is unregistered then.
+ * A thread that ends registered is unregistered then, and its reader section, if it is in one, ends.
  *
  * Order:    a mutex orders it against the grace-period thread.
  * Progress: blocking (a mutex; allocates).
@@ -50,7 +53,8 @@ MSLOT_API enum mslot_err mslot_thread_unregister(void);
 /** Enters a reader section; sections nest. Progress: wait-free. Context: a registered, online thread. Order: acquires
  *  `retire`: what a finished grace period waited for is not to be found any more. */
 MSLOT_API void mslot_read_lock(void);
-/** Leaves a reader section. Progress: wait-free. Order: releases `grace`. */
+/** Leaves a reader section, which was entered: one that was not makes the thread's later ones void, and is a fault in
+ *  hardened builds, but under qsbr. Progress: wait-free. Order: releases `grace`. */
 MSLOT_API void mslot_read_unlock(void);
 
 /*
@@ -90,7 +94,8 @@ MSLOT_API MSLOT_MUST_USE const void *mslot_peek(struct mslot_region *region, uin
  *
  * Order:    acquires `recycle` of each.
  * Progress: blocking (grace periods).
- * Context:  any thread, outside reader sections and on_drop. Under qsbr a registered caller is offline meanwhile.
+ * Context:  any thread, registered or not, outside reader sections and on_drop. Under qsbr a registered caller is
+ *           offline meanwhile.
  * Errors:   INVALID: `region` NULL; BUSY: inside a reader section or on_drop, where it would wait for itself.
  */
 MSLOT_API enum mslot_err mslot_barrier(struct mslot_region *region);

@@ -38,6 +38,9 @@ static void unregister(void *thread)
 	adopt_queue(&self->queue[0]);
 	adopt_queue(&self->queue[1]);
 	reclaim_self = NULL;
+	/* A thread may end inside one, and a grace period would wait for it. */
+	while (grace_in_section())
+		grace_read_unlock();
 	grace_unregister();
 	free(self);
 }
