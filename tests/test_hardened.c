@@ -94,9 +94,31 @@ static void calls_of_an_unregistered_thread_are_faults(void **state)
 	mslot_segment_drop(&segment);
 }
 
+/* qsbr has no sections to be in. */
+static void what_needs_a_section_is_a_fault_outside(void **state)
+{
+	(void)state;
+#ifndef MSLOT_HARDENED
+	skip();
+#endif
+	if (!strcmp(mslot_reclaim_flavor(), "qsbr"))
+		skip();
+	FAULTS(MSLOT_FAULT_UNBALANCED, "mslot_read_unlock", mslot_read_unlock());
+	FAULTS(MSLOT_FAULT_UNBALANCED, "mslot_peek", assert_null(mslot_peek(region, PADDR(0), &deferred, NULL)));
+	assert_string_equal(caught.last.status, "none");
+	/* It is as if they had not been. */
+	mslot_read_lock();
+	REFUSES(MSLOT_UNUSED, mslot_peek(region, PADDR(0), &deferred, &why));
+	mslot_read_unlock();
+	assert_err(mslot_synchronize(), MSLOT_OK);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(calls_of_an_unregistered_thread_are_faults)};
+	const struct CMUnitTest tests[] = {
+		TEST(calls_of_an_unregistered_thread_are_faults),
+		TEST(what_needs_a_section_is_a_fault_outside),
+	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -57,6 +57,7 @@ enum mslot_fault_kind {
 	MSLOT_FAULT_DEAD_HANDLE,  /**< a handle was used after it had been given up */
 	MSLOT_FAULT_OVERFLOW,	  /**< a count would pass its limit */
 	MSLOT_FAULT_UNREGISTERED, /**< the calling thread is not registered (hardened builds) */
+	MSLOT_FAULT_UNBALANCED,	  /**< a section was left, or a frame peeked at, outside any (hardened builds) */
 };
 
 /** What went wrong, and where. Counts are those found, before the call undid itself. */
@@ -65,7 +66,7 @@ struct mslot_fault {
 	const char *what;   /**< the kind in words */
 	const char *call;   /**< the public call that saw it */
 	uint64_t paddr;	    /**< of the frame, or MSLOT_PADDR_NONE */
-	const char *status; /**< "unused", "busy", "shared", "unique", "retired" */
+	const char *status; /**< "unused", "busy", "shared", "unique", "retired", "hole"; "none" without a frame */
 	uint32_t ref_count; /**< references, forgotten ones included */
 	uint32_t raw_count; /**< forgotten references */
 };

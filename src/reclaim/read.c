@@ -9,6 +9,19 @@
 #include "reclaim/grace.h"
 #include "reclaim/reclaim.h"
 
+/* qsbr has no sections to be in. */
+#if defined(MSLOT_HARDENED) && !defined(MSLOT_FLAVOR_QSBR)
+#define HARDENED_IN_SECTION(call, result)                                                                              \
+	do {                                                                                                           \
+		if (UNLIKELY(!grace_in_section())) {                                                                   \
+			slot_fault(MSLOT_FAULT_UNBALANCED, call, NULL, 0);                                             \
+			return result;                                                                                 \
+		}                                                                                                      \
+	} while (0)
+#else
+#define HARDENED_IN_SECTION(call, result) ((void)0)
+#endif
+
 #if defined(MSLOT_FLAVOR_QSBR) && !defined(MSLOT_HARDENED)
 MSLOT_API extern const char mslot_flavor_is_qsbr;
 const char mslot_flavor_is_qsbr = 1;
@@ -23,6 +36,7 @@ void mslot_read_lock(void)
 void mslot_read_unlock(void)
 {
 	HARDENED_REGISTERED("mslot_read_unlock", );
+	HARDENED_IN_SECTION("mslot_read_unlock", );
 	grace_read_unlock();
 }
 
@@ -33,7 +47,6 @@ static NOINLINE const void *peek_slow(const struct mslot_region *region, uint64_
 	enum mslot_err err = MSLOT_OK;
 	struct slot *slot;
 
-	HARDENED_REGISTERED("mslot_peek", NULL);
 	slot = region_slot(region, paddr, &err);
 	if (slot)
 		err = !type || type_is_immediate(type) ? MSLOT_INVALID : slot_peek(slot, type);
@@ -48,11 +61,12 @@ static NOINLINE const void *peek_slow(const struct mslot_region *region, uint64_
 FLATTEN const void *mslot_peek(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
 			       enum mslot_err *why)
 {
+	HARDENED_REGISTERED("mslot_peek", NULL);
+	HARDENED_IN_SECTION("mslot_peek", NULL);
 	uint64_t index = region_index(region, paddr);
 
 	/* An immediate type is not what its slots carry. */
-	if (LIKELY(index < region->nr_frames && reclaim_is_registered() &&
-		   slot_peek_quick(&region->slots[index], type)))
+	if (LIKELY(index < region->nr_frames && slot_peek_quick(&region->slots[index], type)))
 		return region->slots[index].meta;
 	return peek_slow(region, paddr, type, why);
 }

@@ -327,6 +327,8 @@ static const char *fault_name(enum mslot_fault_kind kind)
 		return "count overflow";
 	case MSLOT_FAULT_UNREGISTERED:
 		return "unregistered thread";
+	case MSLOT_FAULT_UNBALANCED:
+		return "not in a reader section";
 	case MSLOT_FAULT_NONE:
 		break;
 	}
@@ -345,7 +347,7 @@ void slot_fault(enum mslot_fault_kind kind, const char *call, const struct slot 
 		.what = fault_name(kind),
 		.call = call,
 		.paddr = region ? slot_paddr(region, slot) : MSLOT_PADDR_NONE,
-		.status = slot ? names[state_of(seen)] : "broken",
+		.status = slot ? names[state_of(seen)] : "none",
 		.ref_count = shared   ? (uint32_t)(state_live(seen) + state_raw(seen))
 			     : unique ? 1
 				      : 0,
