@@ -185,6 +185,8 @@ static inline struct ref_answer ref_try_unique(struct ref_slot *s)
 {
 	if (s->status != MSLOT_STATUS_SHARED)
 		return (struct ref_answer){ref_refusal(s), MSLOT_FAULT_DEAD_HANDLE};
+	if (s->live == 0)
+		return (struct ref_answer){MSLOT_IN_USE, MSLOT_FAULT_DEAD_HANDLE};
 	if (s->live != 1 || s->raw != 0)
 		return REF_ERR(MSLOT_IN_USE);
 	s->status = MSLOT_STATUS_UNIQUE;

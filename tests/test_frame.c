@@ -110,9 +110,8 @@ static void claim_of_a_wrong_address_is_refused(void **state)
 static void claim_with_a_wrong_type_is_refused(void **state)
 {
 	static const struct mslot_type wrong[] = {
-		{.meta_bytes = MSLOT_META_MAX + 1},
-		{.meta_bytes = SIZE_MAX},
-		{.meta_bytes = 8, .meta_align = 3},
+		{.meta_bytes = MSLOT_META_MAX + 1},   {.meta_bytes = SIZE_MAX},
+		{.meta_bytes = 8, .meta_align = 3},   {.meta_bytes = 8, .flags = 8},
 		{.meta_bytes = 8, .meta_align = 128},
 	};
 	(void)state;

@@ -77,7 +77,8 @@ static void an_over_drop_does_not_eat_a_forgotten_reference(void **state)
 	assert_string_equal(caught.last.status, "shared");
 	assert_int_equal(caught.last.ref_count, 2);
 	assert_int_equal(caught.last.raw_count, 2);
-	REFUSES(MSLOT_IN_USE, mslot_frame_try_unique(stale_frame(dead), &why));
+	FAULTS(MSLOT_FAULT_DEAD_HANDLE, "mslot_frame_try_unique",
+	       REFUSES(MSLOT_IN_USE, mslot_frame_try_unique(stale_frame(dead), &why)));
 	assert_err(mslot_frame_drop_raw(region, PADDR(3)), MSLOT_OK);
 	assert_err(mslot_frame_drop_raw(region, PADDR(3)), MSLOT_OK);
 	assert_counts(3, MSLOT_STATUS_UNUSED, 0, 0);

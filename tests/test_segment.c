@@ -182,6 +182,10 @@ static void split_moves_references(void **state)
 	ANSWERS(MSLOT_OUT_OF_BOUND, mslot_segment_split(&segment, 6 * FRAME, &rest));
 	ANSWERS(MSLOT_OUT_OF_BOUND, mslot_segment_split(&segment, -FRAME, &rest));
 	ANSWERS(MSLOT_INVALID, mslot_segment_split(&segment, FRAME, NULL));
+	/* Into itself: half of the references would be nobody's. */
+	ANSWERS(MSLOT_INVALID, mslot_segment_split(&segment, FRAME, &segment));
+	ANSWERS(MSLOT_INVALID, mslot_segment_slice(&segment, 0, FRAME, &segment));
+	ANSWERS(MSLOT_INVALID, mslot_segment_clone(&segment, &segment));
 	assert_segment(&segment, 2, 8);
 	ANSWERS(MSLOT_OK, mslot_segment_split(&segment, 2 * FRAME, &rest));
 	assert_segment(&segment, 2, 4);

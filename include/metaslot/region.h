@@ -38,18 +38,19 @@ enum {
  * A type that is not MSLOT_TYPE_IMMEDIATE is "deferred": readers may peek, and recycling waits for them.
  */
 struct mslot_type {
-	const char *name;  /**< for messages; may be NULL */
+	const char *name;  /**< for your messages, the library has none with it; may be NULL */
 	size_t meta_bytes; /**< 0 to MSLOT_META_MAX */
 	size_t meta_align; /**< a power of two up to 64; 0 means 1 */
 	/**
 	 * Called once when the last reference is gone and, for a deferred type, a grace period has passed;
 	 * NULL for nothing to do. It has the slot to itself. It may call anything that does not wait, so it
-	 * may drop other frames (chains do not recurse), but not mslot_barrier(), mslot_region_destroy() or
-	 * the registration calls. It runs on the dropping thread, for a deferred type on any registered
-	 * thread or the library's own. It must not block for long: grace periods wait for it.
+	 * may drop other frames (chains do not recurse), but not mslot_barrier(), mslot_synchronize(),
+	 * mslot_region_destroy(), mslot_stats() or the registration calls. It runs on the dropping thread, for a
+	 * deferred type on any registered thread or the library's own. It must not block for long: grace periods
+	 * wait for it.
 	 */
 	void (*on_drop)(void *meta, uint64_t paddr, void *memory);
-	unsigned flags; /**< MSLOT_TYPE_* */
+	unsigned flags; /**< MSLOT_TYPE_*; others are INVALID */
 };
 
 /** Where frames of a NUMA node begin; they end where the next range starts, or with the region. */
@@ -66,9 +67,9 @@ struct mslot_region_config {
 	void *memory;	      /**< the payload of the first frame, the others following; or NULL */
 	/**
 	 * How many retired slots may wait for their grace period; 0 for no limit. Drops never wait, so claims of
-	 * deferred types are refused with BUSY before that: while there is room for 64 frames that each registered
-	 * thread holds, and up to 128 that it has retired and not counted yet, or for half of the limit if that is
-	 * less. The limit is passed only where more are held when claims stop, and dropped then.
+	 * deferred types are refused with BUSY from
+	 *   limit - min(limit / 2, registered threads * (64 frames held + up to 128 dropped and not counted yet))
+	 * on. The limit is passed only where more are held when claims stop, and dropped then.
 	 */
 	uint64_t backlog_limit;
 	/** At the limit, a claim outside a reader section waits for a grace period instead of being refused. */
@@ -110,7 +111,7 @@ MSLOT_API MSLOT_MUST_USE struct mslot_region *mslot_region_create(const struct m
 								  enum mslot_err *why);
 
 /**
- * Recycles what is retired and frees the region.
+ * Recycles what is retired and frees the region. Handles of its frames, there are none left, mean nothing any more.
  *
  * @region  not used by any other thread any more; NULL does nothing
  *

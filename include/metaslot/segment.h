@@ -60,8 +60,8 @@ MSLOT_API void mslot_segment_drop(struct mslot_segment *segment);
  *
  * Order:    relaxed, as mslot_frame_clone().
  * Progress: wait-free, O(frames).
- * Errors:   INVALID: the segment is empty; OVERFLOW: of a frame, nothing has changed.
- * Faults:   dead handle; overflow.
+ * Errors:   INVALID: the segment is empty, or `out` is the segment itself; OVERFLOW: of a frame. Nothing has changed.
+ * Faults:   dead handle, then INVALID if the handler returns; overflow.
  * Source:   OSTD `Segment::clone`.
  */
 MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_clone(const struct mslot_segment *segment,
@@ -80,7 +80,8 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_slice(const struct mslot_s
  *
  * Order:    none: no count changes.
  * Progress: wait-free.
- * Errors:   NOT_ALIGNED; OUT_OF_BOUND: `at` is 0 or not inside; INVALID: empty segment. Nothing has changed.
+ * Errors:   NOT_ALIGNED; OUT_OF_BOUND: `at` is 0 or not inside; INVALID: empty segment, or `out` is the segment
+ *           itself. Nothing has changed.
  * Source:   OSTD `Segment::split`.
  */
 MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_split(struct mslot_segment *segment, uint64_t at,
@@ -92,8 +93,14 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_split(struct mslot_segment
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_segment_next(struct mslot_segment *segment);
 
-/** Makes a one-frame segment of a handle, which it takes. Order: none, no count changes. Progress: wait-free.
- *  Source: OSTD `Segment::from`. */
+/**
+ * Makes a one-frame segment of a handle, which it takes; not where it fails.
+ *
+ * Order:    none, no count changes. The frame is not looked at: a dead handle makes a dead segment.
+ * Progress: wait-free.
+ * Errors:   INVALID: `frame` or `out` NULL.
+ * Source:   OSTD `Segment::from`.
+ */
 MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_from_frame(struct mslot_frame *frame, struct mslot_segment *out);
 
 /**

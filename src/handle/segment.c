@@ -107,7 +107,7 @@ enum mslot_err mslot_segment_clone(const struct mslot_segment *segment, struct m
 	enum mslot_err err;
 
 	HARDENED_REGISTERED("mslot_segment_clone", MSLOT_INVALID);
-	if (!nr || !out)
+	if (!nr || !out || out == segment)
 		return MSLOT_INVALID;
 	err = clone_slots(slots, nr, "mslot_segment_clone");
 	if (!err)
@@ -123,7 +123,7 @@ enum mslot_err mslot_segment_slice(const struct mslot_segment *segment, uint64_t
 	enum mslot_err err;
 
 	HARDENED_REGISTERED("mslot_segment_slice", MSLOT_INVALID);
-	if (!nr || !out || from >= to)
+	if (!nr || !out || out == segment || from >= to)
 		return MSLOT_INVALID;
 	unsigned shift = segment->region->frame_shift;
 	if ((from | to) & ((UINT64_C(1) << shift) - 1))
@@ -141,7 +141,7 @@ enum mslot_err mslot_segment_split(struct mslot_segment *segment, uint64_t at, s
 	struct slot *slots;
 
 	HARDENED_REGISTERED("mslot_segment_split", MSLOT_INVALID);
-	if (!segment_slots(segment, &slots) || !out)
+	if (!segment_slots(segment, &slots) || !out || out == segment)
 		return MSLOT_INVALID;
 	if (at & ((UINT64_C(1) << segment->region->frame_shift) - 1))
 		return MSLOT_NOT_ALIGNED;

@@ -216,7 +216,8 @@ static inline bool region_is_there(const struct mslot_region *region, uint64_t i
 static inline bool type_is_valid(const struct mslot_type *type)
 {
 	return type && type->meta_bytes <= MSLOT_META_MAX && type->meta_align <= MSLOT_SLOT_BYTES &&
-	       (type->meta_align & (type->meta_align - 1)) == 0;
+	       (type->meta_align & (type->meta_align - 1)) == 0 &&
+	       !(type->flags & ~(unsigned)(MSLOT_TYPE_UNTYPED | MSLOT_TYPE_IMMEDIATE));
 }
 
 /* What a slot carries as its type: the address, and what the last put and a reader need to know of it. */
