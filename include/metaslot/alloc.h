@@ -22,7 +22,11 @@ extern "C" {
 enum {
 	/** Fills the frame's payload with zeros; INVALID where the region has no `memory`. */
 	MSLOT_ALLOC_ZEROED = 1u << 0,
-	/** Where only retired frames are left, waits for a grace period instead of answering NO_MEMORY. */
+	/**
+	 * Where only retired frames are left, waits for a grace period instead of answering NO_MEMORY: tens of
+	 * microseconds, or hundreds where all processors are busy. Who drops one frame to allocate one pays that each
+	 * time; a few spare frames avoid it.
+	 */
 	MSLOT_ALLOC_MAY_WAIT = 1u << 1,
 	/**
 	 * Only frames of `node`, by the region's node ranges; INVALID where none is of it. Without this flag, frames of

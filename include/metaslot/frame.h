@@ -53,7 +53,8 @@ MSLOT_API void mslot_frame_drop(struct mslot_frame *frame);
  */
 MSLOT_API MSLOT_MUST_USE uint64_t mslot_frame_into_raw(struct mslot_frame *frame);
 
-/** On a call that makes a frame handle: names what ends one, so that -fanalyzer can follow it. */
+/** On a call that makes a frame handle: names what ends one, so that -fanalyzer can follow it. Not followed: a handle
+ *  through mslot_frame_try_unique(), segments, peeked pointers. */
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
 #define MSLOT_MAKES_FRAME                                                                                              \
 	__attribute__((malloc(mslot_frame_drop, 1), malloc(mslot_frame_into_raw, 1), warn_unused_result))
