@@ -54,7 +54,7 @@ static void usage(FILE *to)
 		    "\n"
 		    "Measures allocation from a region filled to levels, with random holes.\n"
 		    "\n"
-		    "  --size S       bytes of 4096-byte frames, with K, M, G or T (default 16G)\n"
+		    "  --size S       bytes of 4096-byte frames, 8M to 256T, with K, M, G or T (default 16G)\n"
 		    "  --samples N    at most so many of each measure, and about a second (default 100000)\n"
 		    "  --stale        fill by address, so that the hints are wrong\n"
 		    "  --seed N       of the holes (default 1)\n"
@@ -79,6 +79,14 @@ static bool parse_number(const char *text, const char *suffixes, uint64_t *out)
 	return true;
 }
 
+/* Asked before the run, which may be long. */
+static bool can_be_written(const char *path)
+{
+	FILE *file = fopen(path, "a");
+
+	return file && fclose(file) == 0;
+}
+
 /* 0, or the exit status plus one. */
 static int parse(int argc, char **argv, struct options *options)
 {
@@ -94,12 +102,13 @@ static int parse(int argc, char **argv, struct options *options)
 	};
 	uint64_t bytes = UINT64_C(16) << 30;
 	bool ok = true;
-	int option;
+	int option, which = 0;
 
-	while (ok && (option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+	while (ok && (option = getopt_long(argc, argv, "", known, &which)) != -1) {
 		switch (option) {
 		case SIZE:
-			ok = parse_number(optarg, "KMGT", &bytes);
+			ok = parse_number(optarg, "KMGT", &bytes) && bytes >> 12 >= 4 * RUN_FRAMES &&
+			     bytes >> 12 <= MOST_FRAMES;
 			break;
 		case SAMPLES:
 			ok = parse_number(optarg, "", &options->nr_samples) && options->nr_samples;
@@ -112,21 +121,22 @@ static int parse(int argc, char **argv, struct options *options)
 			break;
 		case JSON:
 			options->json = optarg;
+			ok = can_be_written(optarg);
 			break;
 		case HELP:
 			usage(stdout);
 			return 1;
 		default:
-			ok = false;
+			return 3;
 		}
+		if (!ok)
+			fprintf(stderr, "metaslot-fill: --%s cannot be '%s'; --help says what it can\n",
+				known[which].name, optarg);
 	}
+	if (ok && optind != argc)
+		fprintf(stderr, "metaslot-fill: '%s' is no option; see --help\n", argv[optind]);
 	options->nr_frames = bytes >> 12;
-	if (!ok || optind != argc || options->nr_frames < 4 * RUN_FRAMES || options->nr_frames > MOST_FRAMES) {
-		fprintf(stderr, "metaslot-fill: wrong option, or size not 8M to 256T\n");
-		usage(stderr);
-		return 3;
-	}
-	return 0;
+	return ok && optind == argc ? 0 : 3;
 }
 
 /* ---- measures ---- */

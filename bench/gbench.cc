@@ -107,7 +107,8 @@ int gbench_main(int argc, char **argv)
 	benchmark::Initialize(&argc, argv);
 	if (benchmark::ReportUnrecognizedArguments(argc, argv))
 		return 2;
-	benchmark::RunSpecifiedBenchmarks();
+	/* None where the filter is wrong, or matches nothing, which it has said. */
+	size_t nr_run = benchmark::RunSpecifiedBenchmarks();
 	benchmark::Shutdown();
-	return 0;
+	return nr_run ? 0 : 2;
 }

@@ -101,6 +101,14 @@ static bool choose_impl(struct options *options)
 	return !config->is_deferred || can_defer;
 }
 
+/* Asked before the run, which may be long. */
+static bool can_be_written(const char *path)
+{
+	FILE *file = fopen(path, "a");
+
+	return file && fclose(file) == 0;
+}
+
 /* 0, or the exit status plus one. */
 static int parse(int argc, char **argv, struct options *options)
 {
@@ -157,6 +165,10 @@ static int parse(int argc, char **argv, struct options *options)
 			break;
 		case JSON:
 			options->json = optarg;
+			if (!can_be_written(optarg)) {
+				fprintf(stderr, "metaslot-replay: --json %s: cannot be written\n", optarg);
+				return 3;
+			}
 			break;
 		case HELP:
 			usage(stdout);

@@ -139,17 +139,20 @@ int options_read(struct options *options, int argc, char **argv)
 	if (getrandom(&options->seed, sizeof(options->seed), 0) != sizeof(options->seed))
 		options->seed = (uint64_t)time(NULL);
 	options->seed &= INT64_MAX;
-	for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+	for (int c, which; (c = getopt_long(argc, argv, "", known, &which)) != -1;) {
 		if (c == 'h')
 			return usage(stdout, 0);
 		if (c != '?' && read_option(options, c, optarg))
 			continue;
 		if (c != '?')
-			fprintf(stderr, "metaslot-stress: cannot use '%s'\n", optarg);
-		return usage(stderr, 2);
+			fprintf(stderr, "metaslot-stress: --%s cannot be '%s'; --help says what it can\n",
+				known[which].name, optarg);
+		return 2;
 	}
-	if (optind != argc)
-		return usage(stderr, 2);
+	if (optind != argc) {
+		fprintf(stderr, "metaslot-stress: '%s' is no option; see --help\n", argv[optind]);
+		return 2;
+	}
 	if (options->audit_seconds <= 0 && options->seconds >= 120)
 		options->audit_seconds = 60;
 	if (options->faults >> FAULT_OVERSUBSCRIBE & 1) {

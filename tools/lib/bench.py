@@ -43,7 +43,14 @@ def arguments():
     parser.add_argument("--json", metavar="FILE", help="also write the report there")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     parser.add_argument("--from", dest="source", metavar="FILE", help="do not run: show the report in FILE")
-    return parser.parse_args()
+    options = parser.parse_args()
+    try:
+        re.compile(options.filter)
+    except re.error as error:
+        parser.error(f"--filter {options.filter}: {error}")
+    if options.source and not os.path.isfile(options.source):
+        parser.error(f"--from {options.source}: no such file")
+    return options
 
 
 def build():
@@ -85,6 +92,10 @@ def measure(options, plan):
     names = [name for name in race.list_benchmarks(BENCH) if is_wanted(name, options.filter, plan)]
     traces = sorted(trace for trace in glob.glob(os.path.join(ROOT, "bench", "traces", "*.trace.gz"))
                     if re.search(options.filter, "replay/" + os.path.basename(trace)))
+    fills = re.search(options.filter, "fill")
+    if not traces and not fills and not any(re.search(options.filter, name) for name in names):
+        print(f"tools/bench: no operation matches --filter {options.filter}", file=sys.stderr)
+        sys.exit(2)
     raw = os.path.join(REPORT, "raw")
     shutil.rmtree(raw, ignore_errors=True)
     os.makedirs(raw)
@@ -94,7 +105,7 @@ def measure(options, plan):
     if traces:
         samples.update(race.replays(REPLAY, traces, plan, raw, progress))
     fill = {}
-    if re.search(options.filter, "fill"):
+    if fills:
         progress.at(progress.total, "fill")
         path = os.path.join(raw, "fill.json")
         race.execute([FILL, "--size", plan["fill"][0], "--samples", plan["fill"][1], "--json", path])
