@@ -133,8 +133,10 @@ void reclaim_drain_own(void);
 
 /* ---- inside the room: reclaim.c to grace_thread.c ---- */
 
+/* Read at each retire, written at each grace period. On a line of their own: every drop reads their neighbours. */
 struct reclaim_periods {
-	_Atomic uint64_t started, completed;
+	_Alignas(MSLOT_SLOT_BYTES) _Atomic uint64_t started;
+	_Atomic uint64_t completed;
 };
 extern struct reclaim_periods reclaim_periods;
 
