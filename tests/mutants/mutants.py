@@ -95,6 +95,8 @@ RECLAIM = [
     ("a batch that is taken over keeps its cookie", "reclaim/retire_queue.h",
      "\t\tqueue->waiting[i].cookie = 0;\n", "\t\t;\n"),
     ("a thread that ends stays in the registry", "reclaim/grace_thread.c", "\t*at = thread->next;\n", ""),
+    ("a reader section outlives its thread", "reclaim/thread.c",
+     "\twhile (grace_in_section())\n\t\tgrace_read_unlock();\n", ""),
     ("on_drop runs after the frame is free", "reclaim/reclaim.c",
      "\tif (type->on_drop)\n\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));\n"
      "\tunsigned attention = give_back_begin(slot);\n"

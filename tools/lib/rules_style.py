@@ -108,7 +108,7 @@ def license_named(tree):
 
 
 # Written so that this file does not name what it forbids.
-MACHINE = re.compile(r"(?<![\w.])(?:/wor[k]/|/hom[e]/\w|/roo[t]/|\.\./share[d])")
+MACHINE = re.compile(r"(?<![\w.])(?:/wor[k]/|/tm[p]/\w|/hom[e]/\w|/roo[t]/|\.\./share[d])")
 UNFINISHED = re.compile(r"\b(?:TOD[O]|FIXM[E]|XX[X])\b")
 
 
