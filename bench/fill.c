@@ -38,6 +38,7 @@ struct options {
 	uint64_t seed;
 	bool is_stale;
 	const char *json;
+	FILE *json_file; /* opened before the run, which may be long */
 };
 
 struct bench {
@@ -79,14 +80,6 @@ static bool parse_number(const char *text, const char *suffixes, uint64_t *out)
 	return true;
 }
 
-/* Asked before the run, which may be long. */
-static bool can_be_written(const char *path)
-{
-	FILE *file = fopen(path, "a");
-
-	return file && fclose(file) == 0;
-}
-
 /* 0, or the exit status plus one. */
 static int parse(int argc, char **argv, struct options *options)
 {
@@ -121,7 +114,6 @@ static int parse(int argc, char **argv, struct options *options)
 			break;
 		case JSON:
 			options->json = optarg;
-			ok = can_be_written(optarg);
 			break;
 		case HELP:
 			usage(stdout);
@@ -135,8 +127,14 @@ static int parse(int argc, char **argv, struct options *options)
 	}
 	if (ok && optind != argc)
 		fprintf(stderr, "metaslot-fill: '%s' is no option; see --help\n", argv[optind]);
+	if (!ok || optind != argc)
+		return 3;
 	options->nr_frames = bytes >> 12;
-	return ok && optind == argc ? 0 : 3;
+	if (options->json && !(options->json_file = fopen(options->json, "w"))) {
+		fprintf(stderr, "metaslot-fill: --json %s: cannot be written\n", options->json);
+		return 3;
+	}
+	return 0;
 }
 
 /* ---- measures ---- */
@@ -302,7 +300,9 @@ static void run_levels(struct bench *bench, json_t *results, json_t *skipped)
 
 static bool write_json(const struct options *options, json_t *root)
 {
-	bool ok = json_dump_file(root, options->json, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0;
+	bool ok = json_dumpf(root, options->json_file, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0;
+
+	ok = fclose(options->json_file) == 0 && ok;
 
 	if (!ok)
 		fprintf(stderr, "metaslot-fill: %s cannot be written\n", options->json);

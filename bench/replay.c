@@ -22,6 +22,7 @@
 struct options {
 	struct replay_config config;
 	const char *json;
+	FILE *json_file; /* opened before the run, which may be long */
 	const char *impl;
 	const char *mode;
 	const char *how;
@@ -101,14 +102,6 @@ static bool choose_impl(struct options *options)
 	return !config->is_deferred || can_defer;
 }
 
-/* Asked before the run, which may be long. */
-static bool can_be_written(const char *path)
-{
-	FILE *file = fopen(path, "a");
-
-	return file && fclose(file) == 0;
-}
-
 /* 0, or the exit status plus one. */
 static int parse(int argc, char **argv, struct options *options)
 {
@@ -165,10 +158,6 @@ static int parse(int argc, char **argv, struct options *options)
 			break;
 		case JSON:
 			options->json = optarg;
-			if (!can_be_written(optarg)) {
-				fprintf(stderr, "metaslot-replay: --json %s: cannot be written\n", optarg);
-				return 3;
-			}
 			break;
 		case HELP:
 			usage(stdout);
@@ -190,6 +179,10 @@ static int parse(int argc, char **argv, struct options *options)
 	config->place = options->place = place_make(options->how, PLACE_LOCAL, 1, &why);
 	if (!options->place) {
 		fprintf(stderr, "metaslot-replay: --place %s: %s\n", options->how, why);
+		return 3;
+	}
+	if (options->json && !(options->json_file = fopen(options->json, "w"))) {
+		fprintf(stderr, "metaslot-replay: --json %s: cannot be written\n", options->json);
 		return 3;
 	}
 	return 0;
@@ -295,7 +288,8 @@ static bool write_json(const struct options *options, const struct totals *total
 	json_object_set_new(root, "left", left);
 	json_object_set_new(root, "audit", audit);
 	set_int(root, "seed", 0); /* nothing is random */
-	failed = json_dump_file(root, options->json, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) != 0;
+	failed = json_dumpf(root, options->json_file, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) != 0;
+	failed = fclose(options->json_file) != 0 || failed;
 	json_decref(root);
 	if (failed)
 		fprintf(stderr, "metaslot-replay: %s cannot be written\n", options->json);

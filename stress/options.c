@@ -62,7 +62,7 @@ static bool read_seconds(const char *text, double *value)
 	return (isdigit((unsigned char)*text) || *text == '.') && !*end && !errno && *value > 0 && *value <= 1e6;
 }
 
-static bool read_option(struct options *options, int option, const char *text)
+static bool read_option(struct options *options, int option, const char *text, const char **json)
 {
 	uint64_t number;
 
@@ -119,8 +119,8 @@ static bool read_option(struct options *options, int option, const char *text)
 			}
 		return false;
 	case 'j':
-		options->json = fopen(text, "w");
-		return options->json != NULL;
+		*json = text;
+		return true;
 	default:
 		return false;
 	}
@@ -139,10 +139,11 @@ int options_read(struct options *options, int argc, char **argv)
 	if (getrandom(&options->seed, sizeof(options->seed), 0) != sizeof(options->seed))
 		options->seed = (uint64_t)time(NULL);
 	options->seed &= INT64_MAX;
+	const char *json = NULL;
 	for (int c, which; (c = getopt_long(argc, argv, "", known, &which)) != -1;) {
 		if (c == 'h')
 			return usage(stdout, 0);
-		if (c != '?' && read_option(options, c, optarg))
+		if (c != '?' && read_option(options, c, optarg, &json))
 			continue;
 		if (c != '?')
 			fprintf(stderr, "metaslot-stress: --%s cannot be '%s'; --help says what it can\n",
@@ -151,6 +152,11 @@ int options_read(struct options *options, int argc, char **argv)
 	}
 	if (optind != argc) {
 		fprintf(stderr, "metaslot-stress: '%s' is no option; see --help\n", argv[optind]);
+		return 2;
+	}
+	/* Once all else is good: what is refused leaves the file as it was. */
+	if (json && !(options->json = fopen(json, "w"))) {
+		fprintf(stderr, "metaslot-stress: --json %s: cannot be written\n", json);
 		return 2;
 	}
 	if (options->audit_seconds <= 0 && options->seconds >= 120)

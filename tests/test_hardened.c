@@ -103,8 +103,8 @@ static void what_needs_a_section_is_a_fault_outside(void **state)
 #endif
 	if (!strcmp(mslot_reclaim_flavor(), "qsbr"))
 		skip();
-	FAULTS(MSLOT_FAULT_UNBALANCED, "mslot_read_unlock", mslot_read_unlock());
-	FAULTS(MSLOT_FAULT_UNBALANCED, "mslot_peek", assert_null(mslot_peek(region, PADDR(0), &deferred, NULL)));
+	FAULTS(MSLOT_FAULT_NO_SECTION, "mslot_read_unlock", mslot_read_unlock());
+	FAULTS(MSLOT_FAULT_NO_SECTION, "mslot_peek", assert_null(mslot_peek(region, PADDR(0), &deferred, NULL)));
 	assert_string_equal(caught.last.status, "none");
 	/* It is as if they had not been. */
 	mslot_read_lock();

@@ -59,6 +59,42 @@ static void a_retired_frame_is_recycled_without_a_barrier(void **state)
 	assert_int_equal(drops, 1);
 }
 
+static void await_grace_period(void)
+{
+	struct mslot_stats before, now;
+
+	mslot_stats(&before);
+	do {
+		mslot_quiescent_state();
+		nanosleep(&(struct timespec){.tv_nsec = 10000}, NULL);
+		mslot_stats(&now);
+		/* None runs where nothing waits. */
+	} while (now.grace_periods == before.grace_periods && now.retired != now.recycled);
+}
+
+/* As many a grace period as the library drains by, or nearly, wherever it begins to count: none of it adds up. */
+static void a_thread_in_step_with_grace_periods_recycles(void **state)
+{
+	enum { A_PERIOD = 8, PERIODS = 30, MOST_WAITING = A_PERIOD * PERIODS / 2 };
+	struct mslot_region_config config = {.nr_frames = A_PERIOD * (PERIODS + 1)};
+	struct mslot_stats stats;
+	(void)state;
+
+	for (unsigned offset = 0; offset < A_PERIOD; offset++) {
+		struct mslot_region *large = mslot_region_create(&config, NULL);
+
+		assert_non_null(large);
+		for (uint64_t i = 0; i < offset + A_PERIOD * PERIODS; i++) {
+			if (i >= offset && (i - offset) % A_PERIOD == 0)
+				await_grace_period();
+			mslot_frame_drop(mslot_frame_claim(large, i * FRAME, &deferred, &seven, NULL));
+		}
+		mslot_stats(&stats);
+		assert_true(stats.retired - stats.recycled < MOST_WAITING);
+		assert_err(mslot_region_destroy(large), MSLOT_OK);
+	}
+}
+
 static void peek_refuses_what_it_cannot_keep(void **state)
 {
 	struct mslot_frame *shared = claim(0, &deferred), *plain = claim(1, &immediate);
@@ -325,6 +361,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_deferred_drop_is_recycled_after_the_section),
 		TEST(a_retired_frame_is_recycled_without_a_barrier),
+		TEST(a_thread_in_step_with_grace_periods_recycles),
 		TEST(peek_refuses_what_it_cannot_keep),
 		TEST(a_barrier_recycles_what_a_paused_thread_retired),
 		TEST(a_barrier_recycles_what_an_unregistered_thread_left),

@@ -5,6 +5,7 @@
  * An error is nobody's fault: a frame is taken, an address is outside. It is returned, always, and nothing
  * has changed. A fault is a broken promise of the caller's (a handle dropped twice, a count driven past its
  * limit) that would corrupt the table next. It goes to the fault handler, in release builds too.
+ * A NULL handle or region, where a call does not say that it takes one, is neither: undefined, as in libc.
  */
 #ifndef METASLOT_ERROR_H
 #define METASLOT_ERROR_H
@@ -57,7 +58,7 @@ enum mslot_fault_kind {
 	MSLOT_FAULT_DEAD_HANDLE,  /**< a handle was used after it had been given up */
 	MSLOT_FAULT_OVERFLOW,	  /**< a count would pass its limit */
 	MSLOT_FAULT_UNREGISTERED, /**< the calling thread is not registered (hardened builds) */
-	MSLOT_FAULT_UNBALANCED,	  /**< a section was left, or a frame peeked at, outside any (hardened builds) */
+	MSLOT_FAULT_NO_SECTION,	  /**< a section was left, or a frame peeked at, outside any (hardened builds) */
 };
 
 /** What went wrong, and where. Counts are those found, before the call undid itself. */

@@ -111,7 +111,7 @@ MSLOT_API MSLOT_MUST_USE struct mslot_region *mslot_region_create(const struct m
 								  enum mslot_err *why);
 
 /**
- * Recycles what is retired and frees the region. Handles of its frames, there are none left, mean nothing any more.
+ * Recycles what is retired and frees the region. It refuses while any frame has a holder.
  *
  * @region  not used by any other thread any more; NULL does nothing
  *

@@ -253,7 +253,7 @@ struct mslot_unique *mslot_frame_try_unique(struct mslot_frame *frame, enum mslo
 	err = slot_try_unique(slot, !type_is_immediate(slot_type(slot)));
 	if (LIKELY(!err))
 		return slot_unique(slot);
-	/* Shared is no excuse where no live handle is left: then it is not this one that others share. */
+	/* IN_USE without any live handle: what others hold is forgotten references, and `frame` is dead. */
 	uint64_t seen = slot_peek_state(slot);
 	if (err != MSLOT_IN_USE || (state_of(seen) == STATE_SHARED && state_live(seen) <= 0))
 		slot_fault(MSLOT_FAULT_DEAD_HANDLE, "mslot_frame_try_unique", slot, seen);

@@ -147,7 +147,8 @@ static inline void grace_relax(void)
 	caa_cpu_relax();
 }
 
-/* Before a grace period: waits, but not for long, until no reader is off its processor inside a section. */
+/* Before a grace period: waits, but not for long, until no reader is off its processor inside a section. In
+ * stragglers.c; declared here because models replace this file, and with it the call. */
 void stragglers_wait(void);
 
 /* Whether the grace period that runs, if one does, waits for this reader: its section began before. A hint, as all that

@@ -128,7 +128,8 @@ static bool collect(bool flip_all)
 	return left || retire_queue_size(&orphans);
 }
 
-/* Under the lock. What is retired or recycled meanwhile makes the difference too small, never too large. */
+/* Under the lock. What comes or goes meanwhile makes the difference too small; on machines that reorder loads, now and
+ * then too large by as much. */
 static void add_up(struct grace_snapshot *out)
 {
 	/* [relaxed] statistics. */

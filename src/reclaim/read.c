@@ -14,7 +14,7 @@
 #define HARDENED_IN_SECTION(call, result)                                                                              \
 	do {                                                                                                           \
 		if (UNLIKELY(!grace_in_section())) {                                                                   \
-			slot_fault(MSLOT_FAULT_UNBALANCED, call, NULL, 0);                                             \
+			slot_fault(MSLOT_FAULT_NO_SECTION, call, NULL, 0);                                             \
 			return result;                                                                                 \
 		}                                                                                                      \
 	} while (0)

@@ -202,13 +202,13 @@ static NOINLINE void retire_draining(struct reclaim_thread *self)
 	grace_read_unlock();
 }
 
-/* The first of its batch. */
+/* The first of its batch. It always drains: a thread might retire so few a grace period that no other one ever did. */
 static NOINLINE void retire_rotating(struct reclaim_thread *self, unsigned active, uint64_t cookie, struct slot *slot)
 {
 	rotate(self, active, cookie);
 	bool was_empty = !retire_queue_size(self->newest.queue);
 	retire_queue_push(self->newest.queue, self->newest.batch, slot);
-	grace_read_unlock();
+	retire_draining(self);
 	if (was_empty)
 		grace_thread_wake();
 }

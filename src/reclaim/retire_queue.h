@@ -50,7 +50,8 @@ static inline uint64_t retire_queue_nr_in(const struct retire_queue *queue)
 
 static inline uint64_t retire_queue_size(const struct retire_queue *queue)
 {
-	/* [relaxed] as above. Read first, so that others do not find more to have gone than came. */
+	/* [relaxed] exact for the user. Others may see more gone than came, and get a huge number: not zero, a hint
+	 * still. */
 	uint64_t nr_out = atomic_load_explicit(&queue->nr_out, memory_order_relaxed);
 
 	return retire_queue_nr_in(queue) - nr_out;

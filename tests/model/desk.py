@@ -28,7 +28,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # Who needs before who is needed.
 SHIPPED = ["handle/segment.c", "handle/unique.c", "handle/frame.c", "reclaim/read.c", "reclaim/reclaim.c", "table/scarce.c",
-           "table/region.c", "table/slot.c", "alloc/free_index.c"]
+           "table/region.c", "table/fault.c", "table/slot.c", "alloc/free_index.c"]
 # What GenMC cannot do.
 NOT_GENMC = {"retire": "needs the grace-period thread",
              "alloc": "GenMC has no pointers to another thread's own data",

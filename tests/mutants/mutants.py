@@ -114,6 +114,9 @@ RECLAIM = [
      "< reclaim_admits_below(region);", "< INT64_MAX;"),
     ("claims go on to the limit, as if nobody held a frame", "reclaim/reclaim.h",
      "return limit - (reserve < limit / 2 ? reserve : limit / 2);", "return limit + 0 * reserve;"),
+    ("the first retire of a grace period drains nothing", "reclaim/reclaim.c",
+     "retire_queue_push(self->newest.queue, self->newest.batch, slot);\n\tretire_draining(self);",
+     "retire_queue_push(self->newest.queue, self->newest.batch, slot);\n\tgrace_read_unlock();"),
     ("adopting wakes nobody", "reclaim/grace_thread.c",
      "memory_order_relaxed));\n\tgrace_thread_wake();", "memory_order_relaxed));"),
 ]
