@@ -42,6 +42,8 @@ static const struct machine machines[] = {
 	 "",
 	 {"01234567", "10234567", "23014567", "32014567", "45670123", "54670123", "67450123", "76450123"}},
 	/* In hwloc's order: 0 2 5 7 3. The firmware's latencies count; 7 has no memory, 3 no cpus. */
+	/* uneven.xml: nodes numbered with gaps, of different size, 3 without cpus, 7 without memory; distances that do
+	 * not follow the tree. No comments in that file: hwloc without its libxml2 plugin does not read them. */
 	{"uneven", NULL, 6, "002257", "7", {"0352", "2530", "5023", "5230", "3025"}},
 };
 
