@@ -183,6 +183,7 @@ static int parse(int argc, char **argv, struct options *options)
 	}
 	if (options->json && !(options->json_file = fopen(options->json, "w"))) {
 		fprintf(stderr, "metaslot-replay: --json %s: cannot be written\n", options->json);
+		place_free(options->place);
 		return 3;
 	}
 	return 0;
