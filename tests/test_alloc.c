@@ -64,6 +64,31 @@ static void every_frame_is_found_once(void **state)
 	}
 }
 
+/* Its slot is in the cache, and its memory, where there is any, too. */
+static void a_frame_freed_alone_is_allocated_next(void **state)
+{
+	(void)state;
+	struct mslot_frame *frames[6];
+
+	for (unsigned i = 0; i < 6; i++)
+		frames[i] = alloc_one(&immediate);
+	for (unsigned i = 0; i < 6; i++) {
+		struct mslot_frame *last = frames[5 - i];
+
+		mslot_frame_drop(last);
+		assert_ptr_equal(alloc_one(&immediate), last);
+	}
+	/* The others are not forgotten over it. */
+	mslot_frame_drop(frames[3]);
+	mslot_frame_drop(frames[1]);
+	mslot_frame_drop(frames[4]);
+	assert_ptr_equal(alloc_one(&immediate), frames[3]);
+	assert_ptr_equal(alloc_one(&immediate), frames[1]);
+	assert_ptr_equal(alloc_one(&immediate), frames[4]);
+	for (unsigned i = 0; i < 6; i++)
+		mslot_frame_drop(frames[i]);
+}
+
 static void frames_claimed_by_address_and_allocated_mix(void **state)
 {
 	(void)state;
@@ -278,6 +303,7 @@ int main(void)
 		TEST(an_allocated_frame_is_shared_with_its_metadata),
 		TEST(an_allocated_unique_frame_is_unique),
 		TEST(every_frame_is_found_once),
+		TEST(a_frame_freed_alone_is_allocated_next),
 		TEST(frames_claimed_by_address_and_allocated_mix),
 		TEST(a_frame_that_was_not_given_back_is_found_before_none_is_said),
 		TEST(retired_frames_are_waited_for_where_that_is_allowed),

@@ -33,7 +33,9 @@ static inline void row_put(_Atomic uint64_t *word, uint64_t value)
 
 static void row_set(struct free_row *row, struct mslot_region *region, uintptr_t page, uint64_t mask)
 {
-	/* Others may find the mask of one row with the page of another: wrong hints, but of frames that are there. */
+	/* Others may find the frames of one row with the page of another: wrong hints, but of frames that are there. */
+	/* [relaxed] as row_put(). */
+	atomic_store_explicit(&row->hot, NULL, memory_order_relaxed);
 	row_put(&row->mask, 0);
 	row_put(&row->region_id, region ? region->id : 0);
 	/* [relaxed] a hint. */
@@ -48,6 +50,15 @@ static uintptr_t row_page(const struct free_row *row)
 	return atomic_load_explicit(&row->row, memory_order_relaxed);
 }
 
+/* All that it remembers. */
+static uint64_t row_frames(const struct free_row *row)
+{
+	/* [relaxed] as row_get(). */
+	const struct slot *hot = atomic_load_explicit(&row->hot, memory_order_relaxed);
+
+	return row_get(&row->mask) | (hot ? slot_row_bit(hot) : 0);
+}
+
 static void index_give(const struct mslot_region *region, uint64_t row, uint64_t mask)
 {
 	free_index_give(cache_index_of(region, row), row, mask);
@@ -55,13 +66,13 @@ static void index_give(const struct mslot_region *region, uint64_t row, uint64_t
 
 static void row_give(struct free_row *row)
 {
-	index_give(row->region, region_row(row->region, row_page(row)), row_get(&row->mask));
+	index_give(row->region, region_row(row->region, row_page(row)), row_frames(row));
 }
 
 /* Empties a row into its index; `there` is a region that is known to be there, or NULL. */
 static void row_flush(struct free_row *row, const struct mslot_region *there)
 {
-	if (row_get(&row->mask)) {
+	if (row_frames(row)) {
 		if (there && row_get(&row->region_id) == there->id) {
 			row_give(row);
 		} else {
@@ -136,7 +147,7 @@ static unsigned nearest_node(const struct mslot_region *region)
 /* Whether the row is of the region, and on that node. */
 static bool row_is_on(const struct free_row *row, const struct mslot_region *region, unsigned node)
 {
-	return row_get(&row->mask) && row_get(&row->region_id) == region->id &&
+	return row_frames(row) && row_get(&row->region_id) == region->id &&
 	       (region->nr_ranges == 1 || node == NODE_ANY ||
 		region_range_of(region, region_row(region, row_page(row)) << ROW_SHIFT)->node == node);
 }
@@ -170,7 +181,7 @@ bool cache_refill(struct mslot_region *region, unsigned node)
 
 	row_flush(own, region);
 	if (row_is_on(freed, region, region->nr_ranges > 1 && node == NODE_ANY ? nearest_node(region) : node)) {
-		row_set(own, region, row_page(freed), row_get(&freed->mask));
+		row_set(own, region, row_page(freed), row_frames(freed));
 		row_set(freed, NULL, 0, 0);
 		return true;
 	}
@@ -203,7 +214,7 @@ void cache_publish(const struct mslot_region *region)
 	for (struct free_cache *cache = caches; cache; cache = cache->next)
 		for (unsigned i = 0; i < 2; i++) {
 			const struct free_row *from = i ? &cache->freed : &cache->own;
-			uint64_t mask = row_get(&from->mask), row = region_row(region, row_page(from));
+			uint64_t mask = row_frames(from), row = region_row(region, row_page(from));
 
 			if (!mask || row_get(&from->region_id) != region->id || row >= nr_rows)
 				continue;

@@ -35,11 +35,17 @@ bool cache_refill(struct mslot_region *region, unsigned node);
 static inline bool cache_first(const struct mslot_region *region, struct slot **slot)
 {
 	struct free_row *own = &free_cache.own;
-	/* [relaxed] our own. */
-	uint64_t mask = atomic_load_explicit(&own->mask, memory_order_relaxed);
 
 	/* [relaxed] our own. */
-	if (UNLIKELY(!mask || atomic_load_explicit(&own->region_id, memory_order_relaxed) != region->id))
+	if (UNLIKELY(atomic_load_explicit(&own->region_id, memory_order_relaxed) != region->id))
+		return false;
+	/* [relaxed] our own. */
+	*slot = atomic_load_explicit(&own->hot, memory_order_relaxed);
+	if (*slot)
+		return true;
+	/* [relaxed] our own. */
+	uint64_t mask = atomic_load_explicit(&own->mask, memory_order_relaxed);
+	if (UNLIKELY(!mask))
 		return false;
 	/* [relaxed] our own. */
 	uintptr_t slots = atomic_load_explicit(&own->row, memory_order_relaxed) << SLOT_ROW_SHIFT;
@@ -49,11 +55,19 @@ static inline bool cache_first(const struct mslot_region *region, struct slot **
 
 static inline void cache_take_first(void)
 {
+	struct free_row *own = &free_cache.own;
+
 	/* [relaxed] our own. */
-	uint64_t mask = atomic_load_explicit(&free_cache.own.mask, memory_order_relaxed);
+	if (atomic_load_explicit(&own->hot, memory_order_relaxed)) {
+		/* [relaxed] a hint: others look at the slot. */
+		atomic_store_explicit(&own->hot, NULL, memory_order_relaxed);
+		return;
+	}
+	/* [relaxed] our own. */
+	uint64_t mask = atomic_load_explicit(&own->mask, memory_order_relaxed);
 
 	/* [relaxed] a hint: others look at the slot. */
-	atomic_store_explicit(&free_cache.own.mask, mask & (mask - 1), memory_order_relaxed);
+	atomic_store_explicit(&own->mask, mask & (mask - 1), memory_order_relaxed);
 }
 
 /* Gives to the index what the thread remembers. */

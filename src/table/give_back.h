@@ -18,6 +18,9 @@
  */
 struct free_row {
 	_Atomic uintptr_t row; /* the page of its slots; 0 for none */
+	/* One that was freed lately, whose slot is in the cache, or NULL. It is not in the mask, and goes first: freed
+	 * and allocated again without a look at the mask, whose every change waits for the last. */
+	_Atomic(struct slot *) hot;
 	_Atomic uint64_t mask;
 	_Atomic uint64_t region_id;
 	struct mslot_region *region;
@@ -55,11 +58,17 @@ static inline uint64_t slot_row_bit(const struct slot *slot)
 }
 
 /* Remembers the slot, if it is of this row. */
-static inline bool free_row_add(struct free_row *row, const struct slot *slot)
+static inline bool free_row_add(struct free_row *row, struct slot *slot)
 {
 	/* [relaxed] our own. */
 	if (atomic_load_explicit(&row->row, memory_order_relaxed) != (uintptr_t)slot >> SLOT_ROW_SHIFT)
 		return false;
+	/* [relaxed] our own. */
+	if (!atomic_load_explicit(&row->hot, memory_order_relaxed)) {
+		/* [relaxed] a hint: others look at the slot. */
+		atomic_store_explicit(&row->hot, slot, memory_order_relaxed);
+		return true;
+	}
 	/* [relaxed] our own. */
 	uint64_t mask = atomic_load_explicit(&row->mask, memory_order_relaxed) | slot_row_bit(slot);
 	/* [relaxed] a hint: others look at the slot. */

@@ -135,6 +135,24 @@ RANGES = [
      "segment->end = segment->start + at + (UINT64_C(1) << segment->region->frame_shift);"),
 ]
 
+# What a thread remembers of free frames.
+CACHES = [
+    ("a row keeps its hot frame when it becomes another", "alloc/cache.c",
+     "\tatomic_store_explicit(&row->hot, NULL, memory_order_relaxed);\n", ""),
+    ("who gives a row back keeps its hot frame", "alloc/cache.c",
+     "index_give(row->region, region_row(row->region, row_page(row)), row_frames(row));",
+     "index_give(row->region, region_row(row->region, row_page(row)), row_get(&row->mask));"),
+    ("a row with nothing but its hot frame is not given back", "alloc/cache.c",
+     "if (row_frames(row)) {", "if (row_get(&row->mask)) {"),
+    ("who starves does not see the hot frames of others", "alloc/cache.c",
+     "uint64_t mask = row_frames(from),", "uint64_t mask = row_get(&from->mask),"),
+    ("what was freed elsewhere is allocated from without its hot frame", "alloc/cache.c",
+     "row_set(own, region, row_page(freed), row_frames(freed));",
+     "row_set(own, region, row_page(freed), row_get(&freed->mask));"),
+    ("a frame that is allocated stays the hot one", "alloc/cache.h",
+     "\t\tatomic_store_explicit(&own->hot, NULL, memory_order_relaxed);\n", ""),
+]
+
 # Ranges of frames that lie on one NUMA node.
 NODES = [
     ("frames of one node are taken from anywhere", "table/nodes.c",
@@ -162,4 +180,4 @@ EXPLAINED = {
         "their cookie; it is one too careful",
 }
 
-MUTANTS = ORDERS + MOVES + RECLAIM + RANGES + NODES
+MUTANTS = ORDERS + MOVES + RECLAIM + RANGES + CACHES + NODES

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a thread remembers of free frames, seen from the index: whatever it frees is in the index when the thread has
+ * given back, ended, or been read by another, so that nobody has to ask the slots for it.
+ */
+#include "alloc/cache.h"
+
+#include "util.h"
+
+static const uint64_t every = (UINT64_C(1) << NR_FRAMES) - 1;
+
+static uint64_t in_index(void)
+{
+	return free_index_row(region->ranges[0].hints, 0);
+}
+
+/* Takes the row, frees some of it: alone, it is the hot frame; the others are in the mask. */
+static void use(unsigned nr_freed)
+{
+	struct mslot_frame *frames[NR_FRAMES];
+
+	for (unsigned i = 0; i < NR_FRAMES; i++)
+		assert_non_null(frames[i] = mslot_alloc_frame(region, &immediate, NULL, NULL, NULL));
+	for (unsigned i = 0; i < nr_freed; i++)
+		mslot_frame_drop(frames[i]);
+	assert_int_equal(in_index(), 0);
+	/* Nobody remembers the rest. */
+	for (unsigned i = nr_freed; i < NR_FRAMES; i++)
+		assert_int_equal(mslot_frame_into_raw(frames[i]), BASE + i * FRAME);
+}
+
+static void drop_rest(unsigned nr_freed)
+{
+	for (unsigned i = nr_freed; i < NR_FRAMES; i++)
+		assert_err(mslot_frame_drop_raw(region, BASE + i * FRAME), MSLOT_OK);
+}
+
+static void what_is_freed_goes_to_the_index(void **state)
+{
+	(void)state;
+	for (unsigned nr = 0; nr <= NR_FRAMES; nr++) {
+		use(nr);
+		cache_flush();
+		assert_int_equal(in_index(), (UINT64_C(1) << nr) - 1);
+		drop_rest(nr);
+		cache_flush();
+		assert_int_equal(in_index(), every);
+	}
+}
+
+static void what_others_freed_is_read(void **state)
+{
+	(void)state;
+	for (unsigned nr = 0; nr <= NR_FRAMES; nr++) {
+		use(nr);
+		cache_publish(region);
+		assert_int_equal(in_index(), (UINT64_C(1) << nr) - 1);
+		/* It is remembered still. */
+		for (unsigned i = 0; i < nr; i++)
+			mslot_frame_drop(mslot_alloc_frame(region, &immediate, NULL, NULL, NULL));
+		drop_rest(nr);
+		cache_flush();
+		assert_int_equal(in_index(), every);
+	}
+}
+
+static void *use_and_end(void *arg)
+{
+	assert_err(mslot_thread_register(), MSLOT_OK);
+	use(*(unsigned *)arg);
+	mslot_thread_unregister();
+	return NULL;
+}
+
+static void what_a_thread_that_ends_has_freed_goes_to_the_index(void **state)
+{
+	(void)state;
+	for (unsigned nr = 0; nr <= NR_FRAMES; nr++) {
+		run_in_thread(use_and_end, &nr);
+		assert_int_equal(in_index(), (UINT64_C(1) << nr) - 1);
+		drop_rest(nr);
+		cache_flush();
+	}
+}
+
+/* A row that the thread did not allocate from becomes its own when that one is used up, without a look at the index. */
+static void what_was_freed_elsewhere_is_allocated(void **state)
+{
+	(void)state;
+	struct mslot_region *two = mslot_region_create(&(struct mslot_region_config){.nr_frames = 128}, NULL);
+	struct mslot_frame *frames[128];
+
+	assert_non_null(two);
+	for (unsigned i = 0; i < 128; i++)
+		assert_non_null(frames[i] = mslot_alloc_frame(two, &immediate, NULL, NULL, NULL));
+	for (unsigned nr = 0; nr < 5; nr++) {
+		/* The own row is the second; these are of the first. */
+		for (unsigned i = 0; i < nr; i++)
+			mslot_frame_drop(frames[i]);
+		assert_int_equal(free_index_row(two->ranges[0].hints, 0), 0);
+		for (unsigned i = 0; i < nr; i++)
+			assert_ptr_equal(mslot_alloc_frame(two, &immediate, NULL, NULL, NULL), frames[i]);
+		/* Now the first is; back to the second. */
+		if (nr) {
+			mslot_frame_drop(frames[64]);
+			assert_ptr_equal(mslot_alloc_frame(two, &immediate, NULL, NULL, NULL), frames[64]);
+		}
+	}
+	for (unsigned i = 0; i < 128; i++)
+		mslot_frame_drop(frames[i]);
+	assert_err(mslot_region_destroy(two), MSLOT_OK);
+}
+
+/* What it remembers of a region is no use in another. */
+static void a_frame_of_another_region_is_never_given(void **state)
+{
+	(void)state;
+	struct mslot_region *other = mslot_region_create(&(struct mslot_region_config){.nr_frames = 64}, NULL);
+
+	assert_non_null(other);
+	for (unsigned nr = 0; nr < 5; nr++) {
+		struct mslot_frame *frames[5];
+
+		for (unsigned i = 0; i < nr; i++)
+			frames[i] = mslot_alloc_frame(region, &immediate, NULL, NULL, NULL);
+		for (unsigned i = 0; i < nr; i++)
+			mslot_frame_drop(frames[i]);
+		for (unsigned i = 0; i < 5; i++) {
+			frames[i] = mslot_alloc_frame(other, &immediate, NULL, NULL, NULL);
+			assert_ptr_equal(mslot_frame_region(frames[i]), other);
+		}
+		for (unsigned i = 0; i < 5; i++)
+			mslot_frame_drop(frames[i]);
+	}
+	assert_err(mslot_region_destroy(other), MSLOT_OK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_freed_goes_to_the_index),
+		TEST(what_others_freed_is_read),
+		TEST(what_a_thread_that_ends_has_freed_goes_to_the_index),
+		TEST(what_was_freed_elsewhere_is_allocated),
+		TEST(a_frame_of_another_region_is_never_given),
+	};
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
