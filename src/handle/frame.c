@@ -25,6 +25,8 @@ enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, co
 	err = slot_claim(slot, claimed);
 	if (!err)
 		scarce_claimed(region, scarce);
+	else if (err == MSLOT_BUSY)
+		reclaim_hasten();
 	return err;
 }
 

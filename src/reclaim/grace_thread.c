@@ -26,9 +26,11 @@
 /*
  * Each grace period interrupts every processor that runs one of our threads, for 10 to 20 us where the machine is
  * virtual. So the pause between two is long while few slots wait, and they stay in the cache meanwhile; it gets shorter
- * the more there are. Where claims are refused, it is short.
+ * the more there are; but not so short that the interruptions cost more than the cache. Where a claim was refused for
+ * want of a grace period, it is short.
  */
-#define LEAST_PAUSE_NS 50000
+#define URGENT_PAUSE_NS 50000
+#define LEAST_PAUSE_NS 200000
 #define MOST_PAUSE_NS 500000
 #define FEW_SLOTS 2048 /* a quarter of a second-level cache of 512 KiB */
 
@@ -183,17 +185,18 @@ static bool cycle(struct reclaim_thread *self, bool flip_all)
 /* Under the lock. */
 static uint64_t pause_ns(void)
 {
-	static uint64_t last_refused;
-	/* [relaxed] statistics. */
-	uint64_t refused = atomic_load_explicit(&reclaim_counts.claims_refused, memory_order_relaxed);
-	bool is_scarce = refused != last_refused;
 	struct grace_snapshot snapshot;
 
-	last_refused = refused;
+	/* [relaxed] a hint. */
+	if (atomic_load_explicit(&reclaim_is_urgent, memory_order_relaxed)) {
+		/* [relaxed] a hint. */
+		atomic_store_explicit(&reclaim_is_urgent, false, memory_order_relaxed);
+		return URGENT_PAUSE_NS;
+	}
 	add_up(&snapshot);
 	uint64_t nr_waiting = snapshot.retired > snapshot.recycled ? snapshot.retired - snapshot.recycled : 0;
 	uint64_t pause = nr_waiting > FEW_SLOTS ? MOST_PAUSE_NS * FEW_SLOTS / nr_waiting : MOST_PAUSE_NS;
-	return is_scarce || pause < LEAST_PAUSE_NS ? LEAST_PAUSE_NS : pause;
+	return pause < LEAST_PAUSE_NS ? LEAST_PAUSE_NS : pause;
 }
 
 /* Under the lock. Whoever begins to wait ends it. */

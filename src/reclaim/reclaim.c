@@ -26,6 +26,7 @@ _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("init
 struct reclaim_periods reclaim_periods;
 struct reclaim_counts reclaim_counts;
 _Atomic uint64_t reclaim_nr_threads;
+_Atomic bool reclaim_is_urgent;
 
 /* Immediate slots dropped from within an on_drop of this thread, which the outermost one recycles. */
 static _Thread_local struct {
@@ -196,9 +197,16 @@ static void retire_as_stranger(struct slot *slot, struct mslot_region *region)
  */
 static NOINLINE void retire_draining(struct reclaim_thread *self)
 {
+	struct retire_queue *queue = self->newest.queue;
+
 	/* In the section, so that a grace period covers it: a barrier finds on_drop finished. */
-	if (!self->recycling)
-		reclaim_drain(self, self->newest.queue, RECYCLES_PER_DRAIN);
+	if (!self->recycling) {
+		/* [acquire:grace] readers of the batches that this elapses are gone. */
+		uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire);
+
+		retire_queue_elapse(queue, completed);
+		reclaim_drain(self, queue, RECYCLES_PER_DRAIN);
+	}
 	grace_read_unlock();
 }
 
@@ -269,6 +277,14 @@ bool reclaim_must_not_wait(void)
 	return immediate.running || grace_thread_is_self() || (self && (self->recycling || grace_in_section()));
 }
 
+void reclaim_hasten(void)
+{
+	/* [relaxed] a hint. Looked at first, as it is called again and again by who is refused. */
+	if (!atomic_load_explicit(&reclaim_is_urgent, memory_order_relaxed))
+		/* [relaxed] a hint. */
+		atomic_store_explicit(&reclaim_is_urgent, true, memory_order_relaxed);
+}
+
 enum mslot_err reclaim_make_room(struct mslot_region *region)
 {
 	struct reclaim_thread *self = reclaim_self;
@@ -280,6 +296,7 @@ enum mslot_err reclaim_make_room(struct mslot_region *region)
 			return MSLOT_OK;
 	}
 	reclaim_tally_shared(&reclaim_counts.claims_refused);
+	reclaim_hasten();
 	return MSLOT_BUSY;
 }
 
