@@ -3,8 +3,6 @@
  * Every call of reclaim.h, and when a dropped frame of a deferred type is recycled: after every reader section that
  * could see it, whoever retired it and whatever became of that thread.
  */
-#include "reclaim/reclaim.h"
-
 #include "util.h"
 
 #include <semaphore.h>
@@ -59,114 +57,6 @@ static void a_retired_frame_is_recycled_without_a_barrier(void **state)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	mslot_thread_online();
 	assert_int_equal(drops, 1);
-}
-
-static void await_grace_period(void)
-{
-	struct mslot_stats before, now;
-
-	mslot_stats(&before);
-	do {
-		mslot_quiescent_state();
-		nanosleep(&(struct timespec){.tv_nsec = 10000}, NULL);
-		mslot_stats(&now);
-		/* None runs where nothing waits. */
-	} while (now.grace_periods == before.grace_periods && now.retired != now.recycled);
-}
-
-/* As many a grace period as the library drains by, or nearly, wherever it begins to count: none of it adds up. */
-static void a_thread_in_step_with_grace_periods_recycles(void **state)
-{
-	enum { A_PERIOD = 8, PERIODS = 30, MOST_WAITING = A_PERIOD * PERIODS / 2 };
-	struct mslot_region_config config = {.nr_frames = A_PERIOD * (PERIODS + 1)};
-	struct mslot_stats stats;
-	(void)state;
-
-	for (unsigned offset = 0; offset < A_PERIOD; offset++) {
-		struct mslot_region *large = mslot_region_create(&config, NULL);
-
-		assert_non_null(large);
-		for (uint64_t i = 0; i < offset + A_PERIOD * PERIODS; i++) {
-			if (i >= offset && (i - offset) % A_PERIOD == 0)
-				await_grace_period();
-			mslot_frame_drop(mslot_frame_claim(large, i * FRAME, &deferred, &seven, NULL));
-		}
-		mslot_stats(&stats);
-		assert_true(stats.retired - stats.recycled < MOST_WAITING);
-		assert_err(mslot_region_destroy(large), MSLOT_OK);
-	}
-}
-
-static uint64_t started(void)
-{
-	return atomic_load(&reclaim_periods.started);
-}
-
-/* Waits, with the thread quiescent, until so many grace periods have begun, or are over. */
-static void await(_Atomic uint64_t *periods, uint64_t nr)
-{
-	while (atomic_load(periods) < nr)
-		mslot_quiescent_state();
-}
-
-/* Those who retire all the time need not wait for the next grace period to begin to learn that one is over. */
-static void what_has_elapsed_is_recycled_before_the_next_grace_period(void **state)
-{
-	enum { EARLIER = 4, MORE = 16, TRIES = 1000 };
-	(void)state;
-
-	for (int i = 0; i < TRIES; i++) {
-		struct mslot_region *large =
-			mslot_region_create(&(struct mslot_region_config){.nr_frames = EARLIER + 1 + MORE}, NULL);
-		struct mslot_audit audit;
-		uint64_t at = 0, period;
-
-		assert_non_null(large);
-		assert_err(mslot_barrier(large), MSLOT_OK);
-		period = started() + 1;
-		for (; at < EARLIER; at++)
-			mslot_frame_drop(mslot_frame_claim(large, at * FRAME, &deferred, &seven, NULL));
-		bool in_time = started() < period;
-		await(&reclaim_periods.started, period);
-		/* Of the next one; while this one runs, if we are in time. */
-		mslot_frame_drop(mslot_frame_claim(large, at++ * FRAME, &deferred, &seven, NULL));
-		in_time = in_time && atomic_load(&reclaim_periods.completed) < period;
-		await(&reclaim_periods.completed, period);
-		for (; at < EARLIER + 1 + MORE; at++)
-			mslot_frame_drop(mslot_frame_claim(large, at * FRAME, &deferred, &seven, NULL));
-		mslot_audit(large, &audit);
-		in_time = in_time && started() == period;
-		if (in_time)
-			assert_true(audit.by_status[MSLOT_STATUS_UNUSED] >= EARLIER);
-		assert_err(mslot_region_destroy(large), MSLOT_OK);
-		if (in_time)
-			return;
-	}
-	fail_msg("the next grace period was always there first");
-}
-
-static void a_claim_that_is_refused_hastens_grace_periods(void **state)
-{
-	bool was_urgent = false;
-	(void)state;
-
-	/* The grace-period thread may take note between the refusal and our look. */
-	for (int i = 0; i < 1000 && !was_urgent; i++) {
-		mslot_read_lock();
-		mslot_frame_drop(claim(0, &deferred));
-		REFUSES(MSLOT_BUSY, mslot_frame_claim(region, PADDR(0), &deferred, NULL, &why));
-		was_urgent = atomic_load(&reclaim_is_urgent);
-		mslot_read_unlock();
-		assert_err(mslot_barrier(region), MSLOT_OK);
-	}
-	assert_true(was_urgent);
-	/* Once: by the next pause, which comes where nobody waits for a barrier. */
-	mslot_frame_drop(claim(0, &deferred));
-	mslot_thread_offline();
-	for (int ms = 0; ms < 5000 && atomic_load(&reclaim_is_urgent); ms++)
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-	mslot_thread_online();
-	assert_false(atomic_load(&reclaim_is_urgent));
 }
 
 static void peek_refuses_what_it_cannot_keep(void **state)
@@ -435,9 +325,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_deferred_drop_is_recycled_after_the_section),
 		TEST(a_retired_frame_is_recycled_without_a_barrier),
-		TEST(a_thread_in_step_with_grace_periods_recycles),
-		TEST(what_has_elapsed_is_recycled_before_the_next_grace_period),
-		TEST(a_claim_that_is_refused_hastens_grace_periods),
 		TEST(peek_refuses_what_it_cannot_keep),
 		TEST(a_barrier_recycles_what_a_paused_thread_retired),
 		TEST(a_barrier_recycles_what_an_unregistered_thread_left),

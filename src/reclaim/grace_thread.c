@@ -188,11 +188,8 @@ static uint64_t pause_ns(void)
 	struct grace_snapshot snapshot;
 
 	/* [relaxed] a hint. */
-	if (atomic_load_explicit(&reclaim_is_urgent, memory_order_relaxed)) {
-		/* [relaxed] a hint. */
-		atomic_store_explicit(&reclaim_is_urgent, false, memory_order_relaxed);
+	if (atomic_exchange_explicit(&reclaim_is_urgent, false, memory_order_relaxed))
 		return URGENT_PAUSE_NS;
-	}
 	add_up(&snapshot);
 	uint64_t nr_waiting = snapshot.retired > snapshot.recycled ? snapshot.retired - snapshot.recycled : 0;
 	uint64_t pause = nr_waiting > FEW_SLOTS ? MOST_PAUSE_NS * FEW_SLOTS / nr_waiting : MOST_PAUSE_NS;

@@ -119,7 +119,7 @@ RECLAIM = [
     ("a refused claim hastens nothing", "handle/frame.c",
      "\telse if (err == MSLOT_BUSY)\n\t\treclaim_hasten();\n", ""),
     ("grace periods are hastened for ever", "reclaim/grace_thread.c",
-     "atomic_store_explicit(&reclaim_is_urgent, false,", "atomic_store_explicit(&reclaim_is_urgent, true,"),
+     "atomic_exchange_explicit(&reclaim_is_urgent, false,", "atomic_exchange_explicit(&reclaim_is_urgent, true,"),
     ("the first retire of a grace period drains nothing", "reclaim/reclaim.c",
      "retire_queue_push(self->newest.queue, self->newest.batch, slot);\n\tretire_draining(self);",
      "retire_queue_push(self->newest.queue, self->newest.batch, slot);\n\tgrace_read_unlock();"),

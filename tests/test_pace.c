@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How soon a retired slot is recycled, by a thread that goes on retiring: in step with grace periods, between two of
+ * them, and where a claim waits for one.
+ */
+#include "reclaim/reclaim.h"
+
+#include "util.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+
+static const struct meta seven = {7, 8};
+
+static void await_grace_period(void)
+{
+	struct mslot_stats before, now;
+
+	mslot_stats(&before);
+	do {
+		mslot_quiescent_state();
+		nanosleep(&(struct timespec){.tv_nsec = 10000}, NULL);
+		mslot_stats(&now);
+		/* None runs where nothing waits. */
+	} while (now.grace_periods == before.grace_periods && now.retired != now.recycled);
+}
+
+/* As many a grace period as the library drains by, or nearly, wherever it begins to count: none of it adds up. */
+static void a_thread_in_step_with_grace_periods_recycles(void **state)
+{
+	enum { A_PERIOD = 8, PERIODS = 30, MOST_WAITING = A_PERIOD * PERIODS / 2 };
+	struct mslot_region_config config = {.nr_frames = A_PERIOD * (PERIODS + 1)};
+	struct mslot_stats stats;
+	(void)state;
+
+	for (unsigned offset = 0; offset < A_PERIOD; offset++) {
+		struct mslot_region *large = mslot_region_create(&config, NULL);
+
+		assert_non_null(large);
+		for (uint64_t i = 0; i < offset + A_PERIOD * PERIODS; i++) {
+			if (i >= offset && (i - offset) % A_PERIOD == 0)
+				await_grace_period();
+			mslot_frame_drop(mslot_frame_claim(large, i * FRAME, &deferred, &seven, NULL));
+		}
+		mslot_stats(&stats);
+		assert_true(stats.retired - stats.recycled < MOST_WAITING);
+		assert_err(mslot_region_destroy(large), MSLOT_OK);
+	}
+}
+
+static uint64_t started(void)
+{
+	return atomic_load(&reclaim_periods.started);
+}
+
+/* Waits, with the thread quiescent, until so many grace periods have begun, or are over. */
+static void await(_Atomic uint64_t *periods, uint64_t nr)
+{
+	while (atomic_load(periods) < nr) {
+		mslot_quiescent_state();
+		sched_yield();
+	}
+}
+
+/* A reader that holds up the grace period which has begun, when it is told to. */
+static _Atomic enum { AWAY, ENTER, INSIDE, LEAVE, DISMISSED } reader;
+
+static void *read_when_told(void *arg)
+{
+	assert_err(mslot_thread_register(), MSLOT_OK);
+	mslot_thread_offline();
+	while (atomic_load(&reader) != DISMISSED) {
+		if (atomic_load(&reader) == ENTER) {
+			mslot_thread_online();
+			mslot_read_lock();
+			atomic_store(&reader, INSIDE);
+			while (atomic_load(&reader) != LEAVE)
+				sched_yield();
+			mslot_read_unlock();
+			mslot_thread_offline();
+			atomic_store(&reader, AWAY);
+		}
+		sched_yield();
+	}
+	mslot_thread_online();
+	mslot_thread_unregister();
+	return arg;
+}
+
+/* Whether frames that were retired before a grace period come back after it, and before the next one begins. */
+static bool come_back_between(struct mslot_region *large, uint64_t nr_frames, uint64_t nr_earlier)
+{
+	struct mslot_audit audit;
+	uint64_t at = 0, period;
+
+	atomic_store(&reader, ENTER);
+	while (atomic_load(&reader) != INSIDE)
+		sched_yield();
+	period = started() + 1;
+	for (; at < nr_earlier; at++)
+		mslot_frame_drop(mslot_frame_claim(large, at * FRAME, &deferred, &seven, NULL));
+	await(&reclaim_periods.started, period);
+	/* It runs, and waits for the reader: this one is of the next. */
+	mslot_frame_drop(mslot_frame_claim(large, at++ * FRAME, &deferred, &seven, NULL));
+	atomic_store(&reader, LEAVE);
+	await(&reclaim_periods.completed, period);
+	for (; at < nr_frames; at++)
+		mslot_frame_drop(mslot_frame_claim(large, at * FRAME, &deferred, &seven, NULL));
+	mslot_audit(large, &audit);
+	bool is_between = started() == period;
+	while (atomic_load(&reader) != AWAY)
+		sched_yield();
+	return is_between && audit.by_status[MSLOT_STATUS_UNUSED] >= nr_earlier;
+}
+
+/*
+ * Those who retire all the time need not wait for the next grace period to begin to learn that one is over. Now and
+ * then that one has begun before we have looked, or the queue has been taken over, as we seemed to pause.
+ */
+static void what_has_elapsed_is_recycled_before_the_next_grace_period(void **state)
+{
+	const struct mslot_region_config config = {.nr_frames = 21};
+	bool came_back = false;
+	pthread_t thread;
+	(void)state;
+
+	assert_int_equal(pthread_create(&thread, NULL, read_when_told, NULL), 0);
+	for (int i = 0; i < 1000 && !came_back; i++) {
+		struct mslot_region *large = mslot_region_create(&config, NULL);
+
+		assert_non_null(large);
+		came_back = come_back_between(large, config.nr_frames, 4);
+		assert_err(mslot_region_destroy(large), MSLOT_OK);
+	}
+	atomic_store(&reader, DISMISSED);
+	join(thread);
+	assert_true(came_back);
+}
+
+static void a_claim_that_is_refused_hastens_grace_periods(void **state)
+{
+	bool was_urgent = false;
+	(void)state;
+
+	/* The grace-period thread may take note between the refusal and our look. */
+	for (int i = 0; i < 1000 && !was_urgent; i++) {
+		mslot_read_lock();
+		mslot_frame_drop(mslot_frame_claim(region, PADDR(0), &deferred, NULL, NULL));
+		REFUSES(MSLOT_BUSY, mslot_frame_claim(region, PADDR(0), &deferred, NULL, &why));
+		was_urgent = atomic_load(&reclaim_is_urgent);
+		mslot_read_unlock();
+		assert_err(mslot_barrier(region), MSLOT_OK);
+	}
+	assert_true(was_urgent);
+	/* Once: by the next pause, which comes where nobody waits for a barrier. */
+	mslot_frame_drop(mslot_frame_claim(region, PADDR(0), &deferred, NULL, NULL));
+	mslot_thread_offline();
+	for (int ms = 0; ms < 5000 && atomic_load(&reclaim_is_urgent); ms++)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	mslot_thread_online();
+	assert_false(atomic_load(&reclaim_is_urgent));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_thread_in_step_with_grace_periods_recycles),
+		TEST(what_has_elapsed_is_recycled_before_the_next_grace_period),
+		TEST(a_claim_that_is_refused_hastens_grace_periods),
+	};
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
