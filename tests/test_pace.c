@@ -54,13 +54,16 @@ static uint64_t started(void)
 	return atomic_load(&reclaim_periods.started);
 }
 
-/* Waits, with the thread quiescent, until so many grace periods have begun, or are over. */
-static void await(_Atomic uint64_t *periods, uint64_t nr)
+/* Waits some milliseconds at most, with the thread quiescent, until so many grace periods have begun, or are over. */
+static bool await(_Atomic uint64_t *periods, uint64_t nr)
 {
-	while (atomic_load(periods) < nr) {
+	for (int i = 0; atomic_load(periods) < nr; i++) {
+		if (i == 20000)
+			return false;
 		mslot_quiescent_state();
 		sched_yield();
 	}
+	return true;
 }
 
 /* A reader that holds up the grace period which has begun, when it is told to. */
@@ -93,6 +96,7 @@ static bool come_back_between(struct mslot_region *large, uint64_t nr_frames, ui
 {
 	struct mslot_audit audit;
 	uint64_t at = 0, period;
+	bool is_between;
 
 	atomic_store(&reader, ENTER);
 	while (atomic_load(&reader) != INSIDE)
@@ -100,15 +104,16 @@ static bool come_back_between(struct mslot_region *large, uint64_t nr_frames, ui
 	period = started() + 1;
 	for (; at < nr_earlier; at++)
 		mslot_frame_drop(mslot_frame_claim(large, at * FRAME, &deferred, &seven, NULL));
-	await(&reclaim_periods.started, period);
+	/* Not if one had begun already, and waits for the reader as well. */
+	is_between = await(&reclaim_periods.started, period);
 	/* It runs, and waits for the reader: this one is of the next. */
 	mslot_frame_drop(mslot_frame_claim(large, at++ * FRAME, &deferred, &seven, NULL));
 	atomic_store(&reader, LEAVE);
-	await(&reclaim_periods.completed, period);
+	is_between = await(&reclaim_periods.completed, period) && is_between;
 	for (; at < nr_frames; at++)
 		mslot_frame_drop(mslot_frame_claim(large, at * FRAME, &deferred, &seven, NULL));
 	mslot_audit(large, &audit);
-	bool is_between = started() == period;
+	is_between = is_between && started() == period;
 	while (atomic_load(&reader) != AWAY)
 		sched_yield();
 	return is_between && audit.by_status[MSLOT_STATUS_UNUSED] >= nr_earlier;
