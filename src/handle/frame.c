@@ -26,6 +26,7 @@ enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, co
 	if (!err)
 		scarce_claimed(region, scarce);
 	else if (err == MSLOT_BUSY)
+		/* It is retired; or another claims it just now, and a pause is short for nothing. */
 		reclaim_hasten();
 	return err;
 }

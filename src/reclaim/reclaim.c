@@ -167,6 +167,14 @@ static void rotate(struct reclaim_thread *self, unsigned active, uint64_t cookie
 	self->newest.active = active;
 }
 
+/* Of a queue that the caller uses: looks what has elapsed by now, and recycles up to `most` of it. */
+static inline void drain_elapsed(struct reclaim_thread *self, struct retire_queue *queue, uint64_t most)
+{
+	/* [acquire:grace] readers of the batches that this elapses are gone. */
+	retire_queue_elapse(queue, atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire));
+	reclaim_drain(self, queue, most);
+}
+
 void reclaim_drain_own(void)
 {
 	struct reclaim_thread *self = reclaim_self;
@@ -176,9 +184,7 @@ void reclaim_drain_own(void)
 	grace_read_lock();
 	/* [acquire:handover] as in retire(). */
 	struct retire_queue *queue = &self->queue[atomic_load_explicit(&self->active, memory_order_acquire)];
-	/* [acquire:grace] readers of the batches that this elapses are gone. */
-	retire_queue_elapse(queue, atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire));
-	reclaim_drain(self, queue, UINT64_MAX);
+	drain_elapsed(self, queue, UINT64_MAX);
 	grace_read_unlock();
 }
 
@@ -197,16 +203,9 @@ static void retire_as_stranger(struct slot *slot, struct mslot_region *region)
  */
 static NOINLINE void retire_draining(struct reclaim_thread *self)
 {
-	struct retire_queue *queue = self->newest.queue;
-
 	/* In the section, so that a grace period covers it: a barrier finds on_drop finished. */
-	if (!self->recycling) {
-		/* [acquire:grace] readers of the batches that this elapses are gone. */
-		uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire);
-
-		retire_queue_elapse(queue, completed);
-		reclaim_drain(self, queue, RECYCLES_PER_DRAIN);
-	}
+	if (!self->recycling)
+		drain_elapsed(self, self->newest.queue, RECYCLES_PER_DRAIN);
 	grace_read_unlock();
 }
 

@@ -125,7 +125,7 @@ static inline bool reclaim_has_room(const struct mslot_region *region)
 	       atomic_load_explicit(region_backlog(region), memory_order_relaxed) < reclaim_admits_below(region);
 }
 
-/* A claim is refused for want of a grace period: the next one comes sooner. */
+/* A claim is refused for want of a grace period: the next pause between two is short. */
 void reclaim_hasten(void);
 
 /* Whether the caller must not wait for a grace period, as it would wait for itself. */

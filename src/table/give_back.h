@@ -18,10 +18,10 @@
  */
 struct free_row {
 	_Atomic uintptr_t row; /* the page of its slots; 0 for none */
-	/* One that was freed lately, whose slot is in the cache, or NULL. It is not in the mask, and goes first: freed
-	 * and allocated again without a look at the mask, whose every change waits for the last. */
+	/* One that was freed lately, or NULL. It goes first, as its slot is in the cache; and a drop and the next
+	 * allocation hand it on without the mask, whose every change waits for the one before. */
 	_Atomic(struct slot *) hot;
-	_Atomic uint64_t mask;
+	_Atomic uint64_t mask; /* the others, and stale ones */
 	_Atomic uint64_t region_id;
 	struct mslot_region *region;
 };
