@@ -124,6 +124,52 @@ static void what_was_freed_elsewhere_is_allocated(void **state)
 	assert_err(mslot_region_destroy(two), MSLOT_OK);
 }
 
+static struct mslot_frame *alloc_at(unsigned index)
+{
+	struct mslot_frame *frame = mslot_alloc_frame(region, &immediate, NULL, NULL, NULL);
+
+	assert_non_null(frame);
+	assert_int_equal(mslot_frame_paddr(frame), BASE + index * FRAME);
+	return frame;
+}
+
+/* It stays where it was remembered, and whoever drops it finds it there. */
+static void a_hot_frame_that_is_in_use_is_not_given_back(void **state)
+{
+	struct mslot_frame *frame = alloc_at(0);
+	(void)state;
+
+	for (unsigned flushes = 0; flushes < 2; flushes++) {
+		mslot_frame_drop(frame);
+		frame = alloc_at(0);
+		if (flushes)
+			cache_flush();
+		else
+			cache_publish(region);
+		assert_int_equal(in_index(), every & ~UINT64_C(1));
+	}
+	mslot_frame_drop(frame);
+	cache_flush();
+	assert_int_equal(in_index(), every);
+}
+
+/* Turned over while others are freed: none of them is forgotten. */
+static void what_is_freed_beside_a_hot_frame_goes_to_the_index(void **state)
+{
+	struct mslot_frame *first = alloc_at(0), *second = alloc_at(1), *third = alloc_at(2);
+	(void)state;
+
+	mslot_frame_drop(first);
+	mslot_frame_drop(second);
+	first = alloc_at(0);
+	mslot_frame_drop(third);
+	second = alloc_at(1);
+	mslot_frame_drop(first);
+	mslot_frame_drop(second);
+	cache_flush();
+	assert_int_equal(in_index(), every);
+}
+
 /* What it remembers of a region is no use in another. */
 static void a_frame_of_another_region_is_never_given(void **state)
 {
@@ -155,6 +201,8 @@ int main(void)
 		TEST(what_others_freed_is_read),
 		TEST(what_a_thread_that_ends_has_freed_goes_to_the_index),
 		TEST(what_was_freed_elsewhere_is_allocated),
+		TEST(a_hot_frame_that_is_in_use_is_not_given_back),
+		TEST(what_is_freed_beside_a_hot_frame_goes_to_the_index),
 		TEST(a_frame_of_another_region_is_never_given),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -50,6 +50,9 @@ static void assert_is_hole(struct mslot_region *of, uint64_t paddr)
 
 	assert_int_equal(status(of, paddr), MSLOT_STATUS_HOLE);
 	assert_err(claim_why(of, paddr), MSLOT_OUT_OF_BOUND);
+	/* Of a type that is known by now, by the short way. */
+	assert_null(mslot_frame_claim(of, paddr, &immediate, &(struct meta){7, 7}, &why));
+	assert_err(why, MSLOT_OUT_OF_BOUND);
 	assert_null(mslot_frame_get(of, paddr, &why));
 	assert_err(why, MSLOT_OUT_OF_BOUND);
 	assert_null(mslot_unique_claim(of, paddr, &immediate, NULL, &why));

@@ -155,6 +155,28 @@ static void destroy_refuses_while_anything_is_out(void **state)
 	assert_err(mslot_region_destroy(NULL), MSLOT_OK);
 }
 
+/* Slots are looked at where something was claimed before: so the first claim far away must be seen. */
+static void what_is_claimed_first_of_its_neighbours_is_seen(void **state)
+{
+	const uint64_t nr_frames = 4096;
+	struct mslot_region *large = mslot_region_create(&(struct mslot_region_config){.nr_frames = nr_frames}, NULL);
+	struct mslot_audit audit;
+	(void)state;
+
+	assert_non_null(large);
+	for (uint64_t index = 0; index < nr_frames; index += 1000) {
+		struct mslot_frame *frame =
+			mslot_frame_claim(large, index * FRAME, &immediate, &(struct meta){7, 7}, NULL);
+
+		assert_non_null(frame);
+		assert_err(mslot_audit(large, &audit), MSLOT_OK);
+		assert_int_equal(audit.by_status[MSLOT_STATUS_SHARED], 1);
+		assert_err(mslot_region_destroy(large), MSLOT_IN_USE);
+		mslot_frame_drop(frame);
+	}
+	assert_err(mslot_region_destroy(large), MSLOT_OK);
+}
+
 static void many_regions_keep_their_handles_apart(void **state)
 {
 	struct mslot_region *regions[64];
@@ -257,6 +279,7 @@ int main(void)
 		TEST(a_region_may_end_where_addresses_end),
 		TEST(a_range_is_mapped_while_a_reference_is_forgotten),
 		TEST(destroy_refuses_while_anything_is_out),
+		TEST(what_is_claimed_first_of_its_neighbours_is_seen),
 		TEST(many_regions_keep_their_handles_apart),
 		TEST(a_region_in_huge_pages_is_like_others),
 		TEST(a_region_for_a_tebibyte_costs_nothing),

@@ -87,14 +87,14 @@ FLATTEN struct mslot_frame *mslot_alloc_frame(struct mslot_region *region, const
 {
 	uintptr_t carried;
 	struct slot *slot;
-	uint64_t claimed;
+	uint64_t word, claimed;
 
 	if (UNLIKELY(!region_knows_type(region, type, &carried) || !meta ||
 		     (options && options->flags & ~MSLOT_ALLOC_MAY_WAIT) || !reclaim_is_registered()))
 		return alloc_frame_slow(region, type, meta, options, why);
-	if (UNLIKELY(!cache_first(region, &slot) || !slot_claim_quick(slot, &claimed)))
+	if (UNLIKELY(!cache_first(region, &slot, &word) || !slot_claim_quick(slot, word, &claimed)))
 		return alloc_frame_slow(region, type, meta, options, why);
-	cache_take_first();
+	cache_take_first(slot);
 	slot_fill_known(slot, type, meta);
 	slot_set_type(slot, carried);
 	slot_publish(slot, claimed);

@@ -17,8 +17,6 @@
 static pthread_mutex_t caches_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct free_cache *caches;
 
-enum { STAGE_NONE, STAGE_MAKING, STAGE_MADE };
-
 static inline uint64_t row_get(const _Atomic uint64_t *word)
 {
 	/* [relaxed] our own; or another's, and a hint. */
@@ -50,13 +48,21 @@ static uintptr_t row_page(const struct free_row *row)
 	return atomic_load_explicit(&row->row, memory_order_relaxed);
 }
 
-/* All that it remembers. */
-static uint64_t row_frames(const struct free_row *row)
+static bool row_is_empty(const struct free_row *row)
+{
+	/* [relaxed] as row_get(). */
+	return !row_get(&row->mask) && !atomic_load_explicit(&row->hot, memory_order_relaxed);
+}
+
+/* The frames of that page that it remembers; the region is there. The hot one may be in use: whoever ends that
+ * remembers it. It may be of another page, and gone, where the row is another thread's. */
+static uint64_t row_frames(const struct free_row *row, uintptr_t page)
 {
 	/* [relaxed] as row_get(). */
 	const struct slot *hot = atomic_load_explicit(&row->hot, memory_order_relaxed);
+	bool is_free = (uintptr_t)hot >> SLOT_ROW_SHIFT == page && state_of(slot_peek_state(hot)) == STATE_UNUSED;
 
-	return row_get(&row->mask) | (hot ? slot_row_bit(hot) : 0);
+	return row_get(&row->mask) | (is_free ? slot_row_bit(hot) : 0);
 }
 
 static void index_give(const struct mslot_region *region, uint64_t row, uint64_t mask)
@@ -66,13 +72,15 @@ static void index_give(const struct mslot_region *region, uint64_t row, uint64_t
 
 static void row_give(struct free_row *row)
 {
-	index_give(row->region, region_row(row->region, row_page(row)), row_frames(row));
+	uintptr_t page = row_page(row);
+
+	index_give(row->region, region_row(row->region, page), row_frames(row, page));
 }
 
 /* Empties a row into its index; `there` is a region that is known to be there, or NULL. */
 static void row_flush(struct free_row *row, const struct mslot_region *there)
 {
-	if (row_frames(row)) {
+	if (!row_is_empty(row)) {
 		if (there && row_get(&row->region_id) == there->id) {
 			row_give(row);
 		} else {
@@ -99,15 +107,12 @@ static bool cache_is_usable(void)
 	return true;
 }
 
-/* Of a slot that is in neither row. */
+/* Of a slot that is in neither row, but in an index. */
 static NOINLINE void cache_give(struct slot *slot)
 {
 	struct mslot_region *region = slot_region(slot);
 	uintptr_t page = (uintptr_t)slot >> SLOT_ROW_SHIFT;
 
-	/* [acquire:attach] the index is made. Until then it says that all is free. */
-	if (atomic_load_explicit(&region->hints_stage, memory_order_acquire) != STAGE_MADE)
-		return;
 	if (!cache_is_usable()) {
 		index_give(region, region_row(region, page), slot_row_bit(slot));
 		return;
@@ -147,7 +152,7 @@ static unsigned nearest_node(const struct mslot_region *region)
 /* Whether the row is of the region, and on that node. */
 static bool row_is_on(const struct free_row *row, const struct mslot_region *region, unsigned node)
 {
-	return row_frames(row) && row_get(&row->region_id) == region->id &&
+	return row_get(&row->region_id) == region->id && row_frames(row, row_page(row)) &&
 	       (region->nr_ranges == 1 || node == NODE_ANY ||
 		region_range_of(region, region_row(region, row_page(row)) << ROW_SHIFT)->node == node);
 }
@@ -181,7 +186,7 @@ bool cache_refill(struct mslot_region *region, unsigned node)
 
 	row_flush(own, region);
 	if (row_is_on(freed, region, region->nr_ranges > 1 && node == NODE_ANY ? nearest_node(region) : node)) {
-		row_set(own, region, row_page(freed), row_frames(freed));
+		row_set(own, region, row_page(freed), row_frames(freed, row_page(freed)));
 		row_set(freed, NULL, 0, 0);
 		return true;
 	}
@@ -214,10 +219,12 @@ void cache_publish(const struct mslot_region *region)
 	for (struct free_cache *cache = caches; cache; cache = cache->next)
 		for (unsigned i = 0; i < 2; i++) {
 			const struct free_row *from = i ? &cache->freed : &cache->own;
-			uint64_t mask = row_frames(from), row = region_row(region, row_page(from));
+			uintptr_t page = row_page(from);
+			uint64_t row = region_row(region, page);
 
-			if (!mask || row_get(&from->region_id) != region->id || row >= nr_rows)
+			if (row_is_empty(from) || row_get(&from->region_id) != region->id || row >= nr_rows)
 				continue;
+			uint64_t mask = row_frames(from, page);
 			/* What lies past the end is not there, whatever we have mixed up. */
 			if (row == nr_rows - 1 && region->nr_frames % 64)
 				mask &= (UINT64_C(1) << region->nr_frames % 64) - 1;
@@ -240,20 +247,20 @@ static void make_index(struct node_range *range)
 
 bool cache_has_indexes(struct mslot_region *region)
 {
-	unsigned none = STAGE_NONE;
+	unsigned none = HINTS_NONE;
 
 	/* [acquire:attach] the indexes are made. */
-	if (LIKELY(atomic_load_explicit(&region->hints_stage, memory_order_acquire) == STAGE_MADE))
+	if (LIKELY(atomic_load_explicit(&region->hints_stage, memory_order_acquire) == HINTS_MADE))
 		return true;
 	/* [relaxed] only one of us makes them. */
-	if (!atomic_compare_exchange_strong_explicit(&region->hints_stage, &none, STAGE_MAKING, memory_order_relaxed,
+	if (!atomic_compare_exchange_strong_explicit(&region->hints_stage, &none, HINTS_MAKING, memory_order_relaxed,
 						     /* [relaxed] another does. */
 						     memory_order_relaxed))
 		return false;
 	for (unsigned i = 0; i < region->nr_ranges; i++)
 		make_index(&region->ranges[i]);
 	/* [release:attach] the indexes are made. */
-	atomic_store_explicit(&region->hints_stage, STAGE_MADE, memory_order_release);
+	atomic_store_explicit(&region->hints_stage, HINTS_MADE, memory_order_release);
 	/* [relaxed] constants; who must find them acquires attention. */
 	atomic_store_explicit(&give_back_hooks, &cache_hooks, memory_order_relaxed);
 	/* [release:attach] the hooks are there. */

@@ -30,9 +30,9 @@ bool cache_serves(const struct mslot_region *region, unsigned node);
 /* Puts frames of the region, on `node` if not NODE_ANY, into the thread's own row; false where no hint of one is left.
  */
 bool cache_refill(struct mslot_region *region, unsigned node);
-/* The first frame in the thread's own row, if there is one. It is claimed before it is taken out: a hint that was
- * followed in vain, and of which nobody else knows, is still there. */
-static inline bool cache_first(const struct mslot_region *region, struct slot **slot)
+/* The first frame in the thread's own row, if there is one, and the word of its slot. It is claimed before it is taken
+ * out: a hint that was followed in vain, and of which nobody else knows, is still there. */
+static inline bool cache_first(const struct mslot_region *region, struct slot **slot, uint64_t *word)
 {
 	struct free_row *own = &free_cache.own;
 
@@ -41,8 +41,14 @@ static inline bool cache_first(const struct mslot_region *region, struct slot **
 		return false;
 	/* [relaxed] our own. */
 	*slot = atomic_load_explicit(&own->hot, memory_order_relaxed);
-	if (*slot)
-		return true;
+	if (LIKELY(*slot)) {
+		*word = slot_peek_state(*slot);
+		if (LIKELY(state_of(*word) == STATE_UNUSED))
+			return true;
+		/* It is in use: whoever ends that remembers it. */
+		/* [relaxed] a hint: others look at the slot. */
+		atomic_store_explicit(&own->hot, NULL, memory_order_relaxed);
+	}
 	/* [relaxed] our own. */
 	uint64_t mask = atomic_load_explicit(&own->mask, memory_order_relaxed);
 	if (UNLIKELY(!mask))
@@ -50,24 +56,33 @@ static inline bool cache_first(const struct mslot_region *region, struct slot **
 	/* [relaxed] our own. */
 	uintptr_t slots = atomic_load_explicit(&own->row, memory_order_relaxed) << SLOT_ROW_SHIFT;
 	*slot = (struct slot *)(slots + (unsigned)__builtin_ctzll(mask) * sizeof(struct slot));
+	*word = slot_peek_state(*slot);
 	return true;
 }
 
-static inline void cache_take_first(void)
+/* Once it is claimed. The hot one stays. */
+static inline void cache_take_first(const struct slot *first)
 {
 	struct free_row *own = &free_cache.own;
 
 	/* [relaxed] our own. */
-	if (atomic_load_explicit(&own->hot, memory_order_relaxed)) {
-		/* [relaxed] a hint: others look at the slot. */
-		atomic_store_explicit(&own->hot, NULL, memory_order_relaxed);
+	if (LIKELY(atomic_load_explicit(&own->hot, memory_order_relaxed) == first))
 		return;
-	}
 	/* [relaxed] our own. */
 	uint64_t mask = atomic_load_explicit(&own->mask, memory_order_relaxed);
 
 	/* [relaxed] a hint: others look at the slot. */
 	atomic_store_explicit(&own->mask, mask & (mask - 1), memory_order_relaxed);
+}
+
+/* Once it was found to be in use. */
+static inline void cache_drop_first(const struct slot *first)
+{
+	cache_take_first(first);
+	/* [relaxed] our own. */
+	if (atomic_load_explicit(&free_cache.own.hot, memory_order_relaxed) == first)
+		/* [relaxed] a hint: others look at the slot. */
+		atomic_store_explicit(&free_cache.own.hot, NULL, memory_order_relaxed);
 }
 
 /* Gives to the index what the thread remembers. */

@@ -50,15 +50,15 @@ static uint64_t row_mask(uint64_t row, uint64_t from, uint64_t to)
  * gives it back. */
 static struct slot *find_frame(struct mslot_region *region, unsigned node)
 {
-	do
-		for (struct slot *slot; cache_first(region, &slot);) {
-			bool is_ours = try_claim(region, slot);
+	do {
+		struct slot *slot;
 
-			cache_take_first();
-			if (LIKELY(is_ours))
+		for (uint64_t word; cache_first(region, &slot, &word); cache_drop_first(slot))
+			if (LIKELY(try_claim(region, slot))) {
+				cache_take_first(slot);
 				return slot;
-		}
-	while (cache_refill(region, node));
+			}
+	} while (cache_refill(region, node));
 	return NULL;
 }
 

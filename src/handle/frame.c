@@ -64,12 +64,12 @@ FLATTEN struct mslot_frame *mslot_frame_claim(struct mslot_region *region, uint6
 	uintptr_t carried;
 
 	if (UNLIKELY(index >= region->nr_frames || !region_knows_type(region, type, &carried) || !meta ||
-		     !region_is_touched(region, index) || !reclaim_is_registered()))
+		     !reclaim_is_registered()))
 		return claim_slow(region, paddr, type, meta, why);
 	struct slot *slot = &region->slots[index];
-	uint64_t claimed;
-	/* The address is made anew there, rather than kept in a register here. */
-	if (UNLIKELY(!slot_claim_quick(slot, &claimed)))
+	uint64_t word = slot_peek_state(slot), claimed;
+	/* What was claimed before is in memory. And the address is made anew there, rather than kept in a register. */
+	if (UNLIKELY((!word && !region_is_touched(region, index)) || !slot_claim_quick(slot, word, &claimed)))
 		return claim_slow(region, slot_paddr(region, slot), type, meta, why);
 	slot_fill_known(slot, type, meta);
 	slot_set_type(slot, carried);

@@ -18,8 +18,8 @@
  */
 struct free_row {
 	_Atomic uintptr_t row; /* the page of its slots; 0 for none */
-	/* One that was freed lately, or NULL. It goes first, as its slot is in the cache; and a drop and the next
-	 * allocation hand it on without the mask, whose every change waits for the one before. */
+	/* One that was freed lately, and may have been allocated since, or NULL. It goes first, as its slot is in the
+	 * cache. It stays here meanwhile: an allocation and a drop that turn it over write nothing here. */
 	_Atomic(struct slot *) hot;
 	_Atomic uint64_t mask; /* the others, and stale ones */
 	_Atomic uint64_t region_id;
@@ -34,7 +34,8 @@ struct free_cache {
 };
 extern _Thread_local struct free_cache free_cache __attribute__((tls_model("initial-exec")));
 
-/* What alloc does where the rows do not help. NULL while nobody allocates; set once. */
+/* What alloc does where the rows do not help. NULL while nobody allocates; set once. Given back are frames of regions
+ * whose hints are made. */
 struct give_back_hooks {
 	void (*give_back)(struct slot *slot);
 	void (*flush)(void);
@@ -98,6 +99,12 @@ static inline unsigned give_back_begin(struct slot *slot)
 static inline void give_back(struct slot *slot, unsigned attention)
 {
 	if (LIKELY(!attention))
+		return;
+	/* [relaxed] our own. It was allocated from there, and is there still. */
+	if (LIKELY(atomic_load_explicit(&free_cache.own.hot, memory_order_relaxed) == slot))
+		return;
+	/* [acquire:attach] the region's hints are made. Until then they say that all is free. */
+	if (atomic_load_explicit(&slot_region(slot)->hints_stage, memory_order_acquire) != HINTS_MADE)
 		return;
 	if (LIKELY(free_row_add(&free_cache.own, slot)) || free_row_add(&free_cache.freed, slot))
 		return;

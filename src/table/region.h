@@ -34,6 +34,9 @@ struct node_range {
 _Static_assert(_Alignof(struct mslot_type) % sizeof(uintptr_t) == 0, "its address is an offset in the table");
 _Static_assert(_Alignof(struct mslot_type) > (KNOWN_SUSPENDED | TYPE_BITS), "a type's address leaves the bits free");
 
+/* Of what a region keeps for whoever finds free frames. */
+enum hints_stage { HINTS_NONE, HINTS_MAKING, HINTS_MADE };
+
 struct mslot_region {
 	/* Read only once created, but for the cache at the end. */
 	struct slot *slots;
@@ -258,19 +261,18 @@ static inline void slot_fill_known(struct slot *slot, const struct mslot_type *t
 {
 	size_t bytes = type->meta_bytes;
 
-	_Static_assert(MSLOT_META_MAX <= 48, "two copies at the front and one at the end cover it");
-	/* From both ends, so that any length needs few branches. */
-	if (LIKELY(bytes >= 16)) {
-		memcpy(slot->meta, meta, 16);
-		if (UNLIKELY(bytes > 16)) {
-			if (bytes > 32)
-				memcpy(slot->meta + 16, (const char *)meta + 16, 16);
-			memcpy(slot->meta + bytes - 16, (const char *)meta + bytes - 16, 16);
-		}
-	} else {
-		memcpy(slot->meta, meta, 8);
-		memcpy(slot->meta + bytes - 8, (const char *)meta + bytes - 8, 8);
+	_Static_assert(MSLOT_META_MAX == 40, "five words: the first, the last, and what is between them");
+	/* By words, as the caller will have written them just now: a wider load would wait for all of their stores. */
+	memcpy(slot->meta, meta, 8);
+	if (UNLIKELY(bytes > 16)) {
+		memcpy(slot->meta + 8, (const char *)meta + 8, 8);
+		if (bytes > 24)
+			memcpy(slot->meta + 16, (const char *)meta + 16, 8);
+		if (bytes > 32)
+			memcpy(slot->meta + 24, (const char *)meta + 24, 8);
 	}
+	/* Of any length, down to 8. */
+	memcpy(slot->meta + bytes - 8, (const char *)meta + bytes - 8, 8);
 }
 
 /* Reports a fault on `slot`, whose word was `seen`. */

@@ -83,11 +83,9 @@ static inline bool slot_try_claim(struct slot *slot, uint64_t word, uint64_t cla
 							      memory_order_relaxed));
 }
 
-/* The common case: true if it was one. */
-bool slot_claim_quick(struct slot *slot, uint64_t *claimed)
+/* The common case, by a word that was just looked at: true if it was one. */
+bool slot_claim_quick(struct slot *slot, uint64_t word, uint64_t *claimed)
 {
-	uint64_t word = slot_peek_state(slot);
-
 	*claimed = word + STATE_BUSY;
 	return LIKELY(state_is_clean(word)) && slot_try_claim(slot, word, *claimed);
 }

@@ -18,7 +18,7 @@
 struct slot {
 	_Alignas(MSLOT_SLOT_BYTES) unsigned char meta[MSLOT_META_MAX];
 	_Atomic uint64_t state; /* the only truth about the frame */
-	_Atomic uintptr_t type; /* its address, plus PLAIN; written while busy or unique */
+	_Atomic uintptr_t type; /* its address, plus TYPE_BITS; written while busy or unique */
 	struct slot *link;	/* belongs to whoever owns the slot exclusively */
 };
 
@@ -57,7 +57,7 @@ const struct mslot_type *slot_type(const struct slot *slot);
 /* The type's address and TYPE_BITS. */
 uintptr_t slot_type_word(const struct slot *slot);
 
-bool slot_claim_quick(struct slot *slot, uint64_t *claimed);
+bool slot_claim_quick(struct slot *slot, uint64_t word, uint64_t *claimed);
 enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed);
 void slot_make_hole(struct slot *slot, uint64_t claimed);
 void slot_unclaim(struct slot *slot);

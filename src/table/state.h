@@ -152,10 +152,14 @@ static inline bool state_is_forgettable(uint64_t word)
 	return (word & (LIVE_GUARD | RAW_GUARD | STATE_MASK)) == STATE_SHARED && word / LIVE_ONE != 0;
 }
 
-/* Shared, with at least two live handles: a put by addition leaves one. Signed, so that the guard bit fails it. */
+/*
+ * Shared, with at least two live handles: a put by addition leaves one. Signed, so that the guard bit fails it. Two
+ * short tests side by side: what the add returned is waited for by all that follows, and the next locked instruction
+ * too.
+ */
 static inline bool state_has_others(uint64_t word)
 {
-	return (int64_t)(word - SOLE) >= (int64_t)LIVE_ONE && !((word - SOLE) & STATE_MASK);
+	return (int64_t)word >= (int64_t)(2 * LIVE_ONE) && state_of(word) == STATE_SHARED;
 }
 
 /*
