@@ -264,6 +264,54 @@ static void regions_come_and_go(void **state)
 
 #define TEST_MANY(fn) cmocka_unit_test_setup_teardown(fn, setup_many, teardown_many)
 
+/* Of a region large enough, threads that live at the same time take frames from different places. */
+#define NR_PER_PLACE 32768
+static struct mslot_region *large;
+static uint64_t places[NR_THREADS];
+
+static void *settle(void *arg)
+{
+	uintptr_t self = (uintptr_t)arg;
+	void *wrong = NULL;
+
+	if (mslot_thread_register())
+		return "register";
+	for (unsigned i = 0; i < 200; i++) {
+		struct mslot_frame *frame = mslot_alloc_frame(large, &immediate, NULL, NULL, NULL);
+		uint64_t place = mslot_frame_paddr(frame) / (NR_PER_PLACE * FRAME);
+
+		if (i && place != places[self])
+			wrong = "a thread left its place";
+		places[self] = place;
+		/* Kept, so that it takes several rows. */
+		if (mslot_frame_into_raw(frame) == MSLOT_PADDR_NONE)
+			wrong = "into_raw";
+	}
+	meet();
+	mslot_thread_unregister();
+	return wrong;
+}
+
+static void threads_allocate_in_places_of_their_own(void **state)
+{
+	const uint64_t nr_frames = 8 * NR_PER_PLACE;
+	(void)state;
+
+	large = mslot_region_create(&(struct mslot_region_config){.nr_frames = nr_frames}, NULL);
+	assert_non_null(large);
+	/* The caller has one as well, the first. */
+	mslot_frame_drop(mslot_alloc_frame(large, &immediate, NULL, NULL, NULL));
+	for (unsigned round = 0; round < 2; round++) {
+		in_threads(settle);
+		for (unsigned i = 0; i < NR_THREADS; i++)
+			for (unsigned other = 0; other < i; other++)
+				assert_int_not_equal(places[i], places[other]);
+	}
+	for (uint64_t i = 0; i < nr_frames; i++)
+		(void)mslot_frame_drop_raw(large, i * FRAME);
+	assert_err(mslot_region_destroy(large), MSLOT_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +321,7 @@ int main(void)
 		TEST_MANY(a_frame_freed_elsewhere_after_none_is_found),
 		TEST_MANY(threads_that_end_lose_nothing),
 		TEST_MANY(regions_come_and_go),
+		TEST_MANY(threads_allocate_in_places_of_their_own),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -51,7 +51,7 @@ static void every_frame_is_in_one_row(void **state)
 		uint64_t row, mask, nr = 0, next = 0;
 
 		make(sizes[i]);
-		while ((mask = free_index_take_row(&made, &row))) {
+		while ((mask = free_index_take_row(&made, 0, &row))) {
 			assert_int_equal(row, next++);
 			nr += (unsigned)__builtin_popcountll(mask);
 			assert_true(row * 64 + 63 - (unsigned)__builtin_clzll(mask) < sizes[i]);
@@ -61,9 +61,10 @@ static void every_frame_is_in_one_row(void **state)
 		for (int round = 0; round < 50; round++) {
 			uint64_t at = (uint64_t)rand() % sizes[i];
 			free_index_give(&made, at / 64, UINT64_C(1) << at % 64);
-			assert_true(free_index_take_row(&made, &row) == UINT64_C(1) << at % 64);
+			uint64_t from = (uint64_t)rand() % free_index_nr_rows(sizes[i]);
+			assert_true(free_index_take_row(&made, from, &row) == UINT64_C(1) << at % 64);
 			assert_int_equal(row, at / 64);
-			assert_int_equal(free_index_take_row(&made, &row), 0);
+			assert_int_equal(free_index_take_row(&made, from, &row), 0);
 		}
 		free(memory);
 	}
@@ -120,7 +121,7 @@ static void find_runs_from(uint64_t first)
 		if (found)
 			assert_int_equal(at, expected);
 	}
-	for (uint64_t row, mask; (mask = free_index_take_row(&made, &row));)
+	for (uint64_t row, mask; (mask = free_index_take_row(&made, 0, &row));)
 		for (unsigned i = 0; i < 64; i++)
 			assert_true(mask >> i & 1 ? is_free[row * 64 + i] : true);
 	free(memory);
@@ -148,7 +149,7 @@ static void *take_and_give(void *arg)
 	unsigned seed = (unsigned)(uintptr_t)arg;
 
 	for (int i = 0; i < 200000; i++) {
-		uint64_t row, mask = free_index_take_row(&made, &row);
+		uint64_t row, mask = free_index_take_row(&made, 0, &row);
 
 		if (!mask)
 			continue;
@@ -173,9 +174,24 @@ static void nothing_is_lost_between_threads(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
 	assert_true(free_index_find_run(&made, 130, 1, &at));
-	while ((mask = free_index_take_row(&made, &row)))
+	while ((mask = free_index_take_row(&made, 0, &row)))
 		nr += (unsigned)__builtin_popcountll(mask);
 	assert_int_equal(nr, 130);
+	free(memory);
+}
+
+static void rows_come_from_a_place_on_and_around(void **state)
+{
+	const uint64_t nr_rows = 5000, from = 4100;
+	uint64_t row;
+	(void)state;
+
+	make(nr_rows * 64);
+	for (uint64_t i = 0; i < nr_rows; i++) {
+		assert_true(free_index_take_row(&made, from, &row) == UINT64_MAX);
+		assert_int_equal(row, i < nr_rows - from ? from + i : i - (nr_rows - from));
+	}
+	assert_int_equal(free_index_take_row(&made, from, &row), 0);
 	free(memory);
 }
 
@@ -184,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hints_take_at_most_a_fifth_of_a_byte_a_frame),
 		cmocka_unit_test(every_frame_is_in_one_row),
+		cmocka_unit_test(rows_come_from_a_place_on_and_around),
 		cmocka_unit_test(runs_are_found_where_they_are),
 		cmocka_unit_test(runs_are_found_where_a_part_begins),
 		cmocka_unit_test(nothing_is_lost_between_threads),

@@ -93,6 +93,26 @@ static void row_flush(struct free_row *row, const struct mslot_region *there)
 	row_set(row, NULL, 0, 0);
 }
 
+/*
+ * Numbers the threads from 0 on, and spreads them over an index: the bits of the number, the other way around, halve it
+ * again and again. Rows that two threads take in turn would take their cache lines to and fro.
+ */
+static uint32_t next_place(void)
+{
+	uint32_t number = 0, place = 0;
+	bool is_used;
+
+	do {
+		place = 0;
+		for (unsigned bit = 0; bit < 32; bit++)
+			place |= (number >> bit & 1) << (31 - bit);
+		is_used = false;
+		for (const struct free_cache *cache = caches; cache; cache = cache->next)
+			is_used |= cache->place == place;
+	} while (is_used && number++ < UINT32_MAX);
+	return place;
+}
+
 /* Whether the thread may remember anything. One that was never registered may not: nobody would learn of its end. */
 static bool cache_is_usable(void)
 {
@@ -100,6 +120,7 @@ static bool cache_is_usable(void)
 		return true;
 	if (!reclaim_self || pthread_mutex_trylock(&caches_lock))
 		return false;
+	free_cache.place = next_place();
 	free_cache.next = caches;
 	caches = &free_cache;
 	free_cache.is_listed = true;
@@ -174,14 +195,20 @@ static uint64_t take_row(const struct mslot_region *region, unsigned node, uint6
 	struct range_walk walk = region_ranges(region, node);
 	uint64_t mask = 0;
 
-	for (struct node_range *range; !mask && (range = region_next_range(region, &walk));)
-		mask = free_index_take_row(range->hints, row);
+	for (struct node_range *range; !mask && (range = region_next_range(region, &walk));) {
+		struct free_index *index = range->hints;
+		/* Whole cache lines of the summary apart, or all from the first row on where there are so few. */
+		uint64_t from = (free_index_nr_rows(index->nr_frames) * free_cache.place >> 32) & ~UINT64_C(511);
+
+		mask = free_index_take_row(index, from, row);
+	}
 	return mask;
 }
 
 bool cache_refill(struct mslot_region *region, unsigned node)
 {
 	struct free_row *own = &free_cache.own, *freed = &free_cache.freed;
+	bool is_usable = cache_is_usable();
 	uint64_t row, mask;
 
 	row_flush(own, region);
@@ -199,7 +226,7 @@ bool cache_refill(struct mslot_region *region, unsigned node)
 			return false;
 		/* Hints of frames in a hole are dropped. */
 	} while (!region_is_touched(region, row << ROW_SHIFT) && region_touch(region, row << ROW_SHIFT));
-	if (!cache_is_usable()) {
+	if (!is_usable) {
 		/* It keeps one frame, for as long as its call lasts. */
 		uint64_t rest = mask & (mask - 1);
 		if (rest)

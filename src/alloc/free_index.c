@@ -212,9 +212,17 @@ void free_index_init(struct free_index *index, void *zeros, uint64_t first, uint
 		free_index_take(index, row, FULL);
 }
 
-uint64_t free_index_take_row(struct free_index *index, uint64_t *row)
+uint64_t free_index_take_row(struct free_index *index, uint64_t from, uint64_t *row)
 {
-	for (uint64_t at = 0; tree_next(&index->taken, 1, &at);) {
+	uint64_t at = from;
+
+	for (;;) {
+		if (!tree_next(&index->taken, 1, &at)) {
+			if (!from)
+				return 0;
+			at = from = 0;
+			continue;
+		}
 		/* [acquire:hint] the slots of what is free here are recycled. */
 		uint64_t old = atomic_exchange_explicit(&index->taken.level[0][at], FULL, memory_order_acquire);
 
@@ -226,7 +234,6 @@ uint64_t free_index_take_row(struct free_index *index, uint64_t *row)
 		*row = at + index->origin / 64;
 		return ~old;
 	}
-	return 0;
 }
 
 void free_index_take(struct free_index *index, uint64_t row, uint64_t mask)

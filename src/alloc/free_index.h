@@ -45,8 +45,9 @@ uint64_t free_index_bytes(uint64_t first, uint64_t end);
 /* Makes an index over memory that is all zeros: every frame is free. `first` begins a row. */
 void free_index_init(struct free_index *index, void *zeros, uint64_t first, uint64_t end);
 
-/* Takes all free frames of the first row that has any: gives their mask, or 0 where no row has. */
-uint64_t free_index_take_row(struct free_index *index, uint64_t *row);
+/* Takes all free frames of the first row from `from` on, around, that has any: gives their mask, or 0 where no row has.
+ * Here `from` counts the index's own rows. */
+uint64_t free_index_take_row(struct free_index *index, uint64_t from, uint64_t *row);
 /* Marks frames of a row as taken. */
 void free_index_take(struct free_index *index, uint64_t row, uint64_t mask);
 /* Marks frames of a row as free. */

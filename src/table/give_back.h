@@ -31,6 +31,8 @@ struct free_cache {
 	struct free_row freed; /* collects what is freed elsewhere */
 	struct free_cache *next;
 	bool is_listed;
+	/* Where in an index it looks first, as a share of 2^32; no two threads' are the same. */
+	uint32_t place;
 };
 extern _Thread_local struct free_cache free_cache __attribute__((tls_model("initial-exec")));
 

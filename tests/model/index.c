@@ -91,7 +91,7 @@ static void give(uint64_t row, uint64_t mask)
 
 static void take(unsigned thread)
 {
-	uint64_t row, mask = free_index_take_row(&index, &row);
+	uint64_t row, mask = free_index_take_row(&index, 0, &row);
 
 	write_each(mask);
 	taken[thread] |= mask;
@@ -124,7 +124,7 @@ static void give_all(void)
 
 static void take_and_give(void)
 {
-	uint64_t row, mask = free_index_take_row(&index, &row);
+	uint64_t row, mask = free_index_take_row(&index, 0, &row);
 
 	if (mask)
 		give(row, mask);
@@ -152,15 +152,15 @@ static void are_there(uint64_t frames)
 {
 	uint64_t all = 0, row;
 
-	taken[2] = free_index_take_row(&index, &row);
+	taken[2] = free_index_take_row(&index, 0, &row);
 	/* Of another row. */
-	taken[3] = free_index_take_row(&index, &row) << 8;
+	taken[3] = free_index_take_row(&index, 0, &row) << 8;
 	for (unsigned i = 0; i < 4; i++) {
 		MODEL_CHECK(!(all & taken[i]));
 		all |= taken[i];
 	}
 	MODEL_CHECK(all == frames);
-	MODEL_CHECK(!free_index_take_row(&index, &row));
+	MODEL_CHECK(!free_index_take_row(&index, 0, &row));
 }
 
 static void one_is_there(void)
@@ -184,7 +184,7 @@ static void both_rows_are_there(void)
 	uint64_t row, mask = 0, there[2] = {taken[0]};
 
 	for (unsigned i = 0; i < 3; i++) {
-		mask = free_index_take_row(&index, &row);
+		mask = free_index_take_row(&index, 0, &row);
 		MODEL_CHECK(!mask || !(there[row] & mask));
 		there[row] |= mask;
 	}
@@ -206,7 +206,7 @@ static void all_are_there(void)
 	uint64_t row, mask = 0, there[NR_ROWS] = {0};
 
 	for (unsigned i = 0; i < 3; i++) {
-		mask = free_index_take_row(&index, &row);
+		mask = free_index_take_row(&index, 0, &row);
 		there[row] |= mask;
 	}
 	for (unsigned i = 0; i < MODEL_THREADS_MAX; i++)

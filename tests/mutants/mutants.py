@@ -147,6 +147,9 @@ RANGES = [
 
 # What a thread remembers of free frames.
 CACHES = [
+    ("threads look for free frames in one place", "alloc/cache.c", "is_used |= cache->place == place;", "(void)cache;"),
+    ("rows before a thread's place are not found", "alloc/free_index.c",
+     "\t\t\tif (!from)\n\t\t\t\treturn 0;\n\t\t\tat = from = 0;\n\t\t\tcontinue;\n", "\t\t\treturn 0;\n"),
     ("a row keeps its hot frame when it becomes another", "alloc/cache.c",
      "\tatomic_store_explicit(&row->hot, NULL, memory_order_relaxed);\n", ""),
     ("who gives a row back keeps its hot frame", "alloc/cache.c",
