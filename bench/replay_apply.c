@@ -14,48 +14,133 @@
 
 #define COOKIE(paddr) ((paddr) ^ UINT64_C(0x9e3779b97f4a7c15))
 
-/* Claims one frame; a frame in its grace period is waited for. */
-static enum mslot_err claim(struct worker *worker, uint64_t paddr, unsigned kind, struct mslot_frame **out)
+/* Out of line, so that each event saves the registers that it needs, and no other one's: what is timed is the table. */
+#define EVENT __attribute__((noinline)) static const char *
+
+static uint64_t paddr_of(const struct copy *copy, uint32_t pfn)
+{
+	return copy->base + ((uint64_t)pfn << 12);
+}
+
+static const char *name_of(enum mslot_err why)
+{
+	return why ? mslot_err_name(why) : NULL;
+}
+
+/* A frame in its grace period is waited for. */
+EVENT claim_again(struct worker *worker, uint64_t paddr, unsigned kind, struct mslot_frame **out, enum mslot_err why)
 {
 	struct run *run = worker->run;
 	struct page_meta meta = {COOKIE(paddr), kind};
-	enum mslot_err why = MSLOT_OK;
-	struct mslot_frame *frame;
-	uint64_t since = 0;
+	uint64_t since = now_ns();
 
-	while (!(frame = run->config->impl->frame_claim(run->region, paddr, &run->types[kind], &meta, &why))) {
+	do {
 		if (why != MSLOT_BUSY || !run->config->is_deferred || has_failed(run))
-			return why;
-		if (!since)
-			since = now_ns();
+			return mslot_err_name(why);
 		mslot_quiescent_state();
 		sched_yield();
-	}
-	*out = frame;
-	if (since) {
-		worker->nr_waits++;
-		worker->wait_ns += now_ns() - since;
-	}
-	return MSLOT_OK;
+		*out = run->config->impl->frame_claim(run->region, paddr, &run->types[kind], &meta, &why);
+	} while (!*out);
+	worker->nr_waits++;
+	worker->wait_ns += now_ns() - since;
+	return NULL;
 }
 
-static const char *look_up(struct run *run, uint64_t paddr)
+EVENT claim(struct worker *worker, const struct replay_step *step)
 {
+	struct run *run = worker->run;
+	uint64_t paddr = paddr_of(worker->copy, step->pfn);
+	struct mslot_frame **held = &worker->copy->held[step->pfn];
+	const char *error = NULL;
+
+	for (uint32_t i = 0; i < UINT32_C(1) << step->order && !error; i++, paddr += UINT64_C(1) << 12) {
+		struct page_meta meta = {COOKIE(paddr), step->kind};
+		enum mslot_err why = MSLOT_OK;
+
+		held[i] = run->config->impl->frame_claim(run->region, paddr, &run->types[step->kind], &meta, &why);
+		if (!held[i])
+			error = claim_again(worker, paddr, step->kind, &held[i], why);
+	}
+	return error;
+}
+
+EVENT drop(struct worker *worker, const struct replay_step *step)
+{
+	struct mslot_frame **held = &worker->copy->held[step->pfn];
+
+	for (uint32_t i = 0; i < UINT32_C(1) << step->order; i++) {
+		if (!held[i])
+			return "the frame is not allocated";
+		worker->run->config->impl->frame_drop(held[i]);
+		held[i] = NULL;
+	}
+	return NULL;
+}
+
+EVENT forget(struct worker *worker, const struct replay_step *step)
+{
+	struct mslot_frame *held = worker->copy->held[step->pfn];
+
+	if (!held)
+		return "the frame is not allocated";
+	if (worker->run->config->impl->frame_clone_into_raw(held) != paddr_of(worker->copy, step->pfn))
+		return "the reference could not be forgotten";
+	return NULL;
+}
+
+EVENT drop_forgotten(struct worker *worker, const struct replay_step *step)
+{
+	struct run *run = worker->run;
+
+	return name_of(run->config->impl->frame_drop_raw(run->region, paddr_of(worker->copy, step->pfn)));
+}
+
+EVENT get_drop(struct worker *worker, const struct replay_step *step)
+{
+	struct run *run = worker->run;
+	enum mslot_err why = MSLOT_OK;
+	struct mslot_frame *frame = run->config->impl->frame_get(run->region, paddr_of(worker->copy, step->pfn), &why);
+
+	if (!frame)
+		return mslot_err_name(why);
+	run->config->impl->frame_drop(frame);
+	return NULL;
+}
+
+static const char *const wrong_metadata = "the metadata is another frame's";
+
+/* By peek; or NULL and *is_deferred false, where the frame is of an immediate kind. */
+static const char *peek(struct worker *worker, uint64_t paddr, bool *is_deferred)
+{
+	struct run *run = worker->run;
 	const struct impl *impl = run->config->impl;
 	const struct page_meta *meta = NULL;
 	enum mslot_err why = MSLOT_OK;
 	bool is_right;
 
+	impl_read_lock(impl);
+	for (unsigned kind = 0; kind < TRACE_NR_KINDS && !meta; kind++)
+		if (!(run->types[kind].flags & MSLOT_TYPE_IMMEDIATE))
+			meta = impl->peek(run->region, paddr, &run->types[kind], &why);
+	is_right = meta && meta->cookie == COOKIE(paddr);
+	impl_read_unlock(impl);
+	*is_deferred = meta;
+	return meta && !is_right ? wrong_metadata : NULL;
+}
+
+EVENT look_up(struct worker *worker, const struct replay_step *step)
+{
+	struct run *run = worker->run;
+	const struct impl *impl = run->config->impl;
+	uint64_t paddr = paddr_of(worker->copy, step->pfn);
+	const struct page_meta *meta = NULL;
+	enum mslot_err why = MSLOT_OK;
+	bool is_right, is_deferred;
+
 	if (run->config->is_deferred) {
-		impl_read_lock(impl);
-		for (unsigned kind = 0; kind < TRACE_NR_KINDS && !meta; kind++)
-			if (!(run->types[kind].flags & MSLOT_TYPE_IMMEDIATE))
-				meta = impl->peek(run->region, paddr, &run->types[kind], &why);
-		is_right = meta && meta->cookie == COOKIE(paddr);
-		impl_read_unlock(impl);
-		if (meta)
-			return is_right ? NULL : "the metadata is another frame's";
-		/* Of an immediate kind: it is looked up with a reference. */
+		const char *error = peek(worker, paddr, &is_deferred);
+		if (is_deferred)
+			return error;
 	}
 	struct mslot_frame *frame = impl->frame_get(run->region, paddr, &why);
 	if (!frame)
@@ -64,51 +149,28 @@ static const char *look_up(struct run *run, uint64_t paddr)
 		meta = impl->frame_meta(frame, &run->types[kind]);
 	is_right = meta && meta->cookie == COOKIE(paddr);
 	impl->frame_drop(frame);
-	return is_right ? NULL : "the metadata is another frame's";
+	return is_right ? NULL : wrong_metadata;
 }
 
 static const char *apply(struct worker *worker, const struct replay_step *step)
 {
-	struct run *run = worker->run;
-	const struct impl *impl = run->config->impl;
-	struct mslot_frame **held = &worker->copy->held[step->pfn];
-	uint64_t paddr = worker->copy->base + ((uint64_t)step->pfn << 12);
-	uint32_t nr_frames = UINT32_C(1) << step->order;
-	enum mslot_err why = MSLOT_OK;
-
 	switch (step->op) {
 	case 'P':
 	case 'A':
-		for (uint32_t i = 0; i < nr_frames && !why; i++)
-			why = claim(worker, paddr + ((uint64_t)i << 12), step->kind, &held[i]);
-		break;
+		return claim(worker, step);
 	case 'F':
-		for (uint32_t i = 0; i < nr_frames; i++) {
-			if (!held[i])
-				return "the frame is not allocated";
-			impl->frame_drop(held[i]);
-			held[i] = NULL;
-		}
-		break;
+		return drop(worker, step);
 	case 'I':
-		if (!held[0])
-			return "the frame is not allocated";
-		if (impl->frame_clone_into_raw(held[0]) != paddr)
-			return "the reference could not be forgotten";
-		break;
+		return forget(worker, step);
 	case 'D':
-		why = impl->frame_drop_raw(run->region, paddr);
-		break;
+		return drop_forgotten(worker, step);
 	case 'G':
-		return look_up(run, paddr);
-	case 'M': {
-		struct mslot_frame *frame = impl->frame_get(run->region, paddr, &why);
-		if (frame)
-			impl->frame_drop(frame);
-		break;
+		return look_up(worker, step);
+	case 'M':
+		return get_drop(worker, step);
+	default:
+		return NULL;
 	}
-	}
-	return why ? mslot_err_name(why) : NULL;
 }
 
 static const char *open_table(struct run *run, uint64_t nr_frames)
@@ -132,16 +194,9 @@ static bool open_worker(struct worker *worker)
 	return true;
 }
 
-static uint64_t paddr_of(const struct copy *copy, uint32_t pfn)
-{
-	return copy->base + ((uint64_t)pfn << 12);
-}
-
 static const char *drop_cached(struct copy *copy, uint32_t pfn)
 {
-	enum mslot_err why = copy->run->config->impl->frame_drop_raw(copy->run->region, paddr_of(copy, pfn));
-
-	return why ? mslot_err_name(why) : NULL;
+	return name_of(copy->run->config->impl->frame_drop_raw(copy->run->region, paddr_of(copy, pfn)));
 }
 
 static void drop_held(struct copy *copy, uint32_t pfn)

@@ -13,6 +13,7 @@
 
 #include <metaslot/metaslot.h>
 
+#include <ck_pr.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
@@ -20,7 +21,8 @@
 #include <string.h>
 
 #define SAMPLE_EVERY 64
-#define SPINS_BEFORE_YIELD 200
+/* To yield costs as much as ten events, so it is for threads that have no processor each. */
+#define SPINS_BEFORE_YIELD (impl_is_oversubscribed ? 200 : 100000)
 
 static void fail(struct run *run, const struct replay_step *step, const char *what)
 {
@@ -41,10 +43,11 @@ static void wait_for(struct worker *worker, const struct replay_step *step)
 		_Atomic uint32_t *done = &worker->copy->progress[dep->member].steps_done;
 
 		for (unsigned spins = 0; atomic_load_explicit(done, memory_order_acquire) <= dep->step; spins++) {
+			ck_pr_stall();
+			if (spins % 128 == 0 && has_failed(worker->run))
+				return;
 			if (spins < SPINS_BEFORE_YIELD)
 				continue;
-			if (has_failed(worker->run))
-				return;
 			mslot_quiescent_state();
 			sched_yield();
 		}
