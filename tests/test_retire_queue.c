@@ -94,19 +94,20 @@ static void leaves_alone_what_was_popped(void **state)
 	assert_ptr_equal(slots[1].link, &elsewhere);
 }
 
-/* A cookie that is used on may come back to a queue that was taken over meanwhile. */
-static void a_batch_that_was_taken_has_no_cookie(void **state)
+/* What is counted, and the mark beside it. */
+static void a_use_ends_with_what_has_come(void **state)
 {
 	struct retire_queue queue = {0};
-	struct retire_batch *remembered = retire_queue_rotate(&queue, 3, 1);
+	uint64_t before = retire_queue_use_begin(&queue);
 
 	(void)state;
-	assert_int_equal(remembered->cookie, 3);
-	put(&queue, 3, 1, &slots[0]);
-	assert_holds(retire_queue_take_all(&queue), 1);
-	assert_int_not_equal(remembered->cookie, 3);
-	put(&queue, 3, 1, &slots[0]);
-	assert_holds(retire_queue_take_all(&queue), 1);
+	assert_true(retire_queue_is_used(&queue));
+	assert_int_equal(retire_queue_size(&queue), 0);
+	assert_int_equal(retire_queue_use_end(&queue, before, 0), 0);
+	assert_false(retire_queue_is_used(&queue));
+	retire_queue_count_in(&queue, 2);
+	assert_int_equal(retire_queue_use_end(&queue, retire_queue_use_begin(&queue), 1), 3);
+	assert_int_equal(retire_queue_nr_in(&queue), 3);
 }
 
 int main(void)
@@ -115,7 +116,7 @@ int main(void)
 		cmocka_unit_test(pops_what_has_elapsed_only),
 		cmocka_unit_test(gives_all_as_one_chain),
 		cmocka_unit_test(leaves_alone_what_was_popped),
-		cmocka_unit_test(a_batch_that_was_taken_has_no_cookie),
+		cmocka_unit_test(a_use_ends_with_what_has_come),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

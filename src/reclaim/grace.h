@@ -5,6 +5,9 @@
  * Nothing else includes liburcu, so a model replaces this file to run the rest unchanged. liburcu's own atomics
  * are invisible to ThreadSanitizer: the one edge that the library builds on, the end of a reader section to the
  * end of a grace period, is told to it here by hand, on `grace_tsan_edge`.
+ *
+ * Beside sections there are uses, of what only the library's own threads share: a mark of one's own, which the
+ * grace-period thread looks at after a grace period. See grace_use_barrier().
  */
 #ifndef RECLAIM_GRACE_H
 #define RECLAIM_GRACE_H
@@ -69,6 +72,23 @@ static inline void grace_read_unlock(void)
 	GRACE_CALL(read_unlock)();
 }
 
+/*
+ * Between marking a use and the first look at what the use depends on. Either that look sees all that was stored before
+ * a grace period began, or whoever looks at the mark after that grace period sees it. Costs nothing where a grace
+ * period interrupts all processors; liburcu's own sections have it in the same place. Under qsbr a thread that makes
+ * calls is in a section until it says otherwise.
+ */
+static inline void grace_use_barrier(void)
+{
+#if defined(MSLOT_FLAVOR_QSBR)
+	cmm_barrier();
+#elif defined(MSLOT_FLAVOR_MB)
+	cmm_smp_mb();
+#else
+	GRACE_CALL(smp_mb_slave)();
+#endif
+}
+
 /* Whether the thread is in a section, as far as the flavor can tell: qsbr has no sections. */
 static inline bool grace_in_section(void)
 {
@@ -110,6 +130,11 @@ static inline bool grace_pause(void)
 static inline void grace_register(void)
 {
 	GRACE_CALL(register_thread)();
+#ifdef MSLOT_FLAVOR_BP
+	/* Only a section does it there. A grace period without readers is none: it interrupts nobody. */
+	GRACE_CALL(read_lock)();
+	GRACE_CALL(read_unlock)();
+#endif
 }
 
 static inline void grace_unregister(void)
@@ -150,6 +175,8 @@ static inline void grace_relax(void)
 /* Before a grace period: waits, but not for long, until no reader is off its processor inside a section. In
  * stragglers.c; declared here because models replace this file, and with it the call. */
 void stragglers_wait(void);
+/* Gives the processor to who may have been waiting for it. */
+void stragglers_nap(void);
 
 /* Whether the grace period that runs, if one does, waits for this reader: its section began before. A hint, as all that
  * liburcu keeps here is plain; read as its own updaters read it. */

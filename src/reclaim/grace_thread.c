@@ -8,8 +8,9 @@
  * Needs:    grace.h; reclaim.c for queues and recycling; POSIX semaphores, whose post never waits.
  * Read:     cycle(), then grace_thread_wait(); stats.c and stall.c look on from outside.
  *
- * Taking a queue over from its thread: flip `active`, let a grace period pass. The thread uses a queue only inside a
- * reader section that read `active` first, so afterwards the old queue is ours. That costs the thread no RMW.
+ * Taking a queue over from its thread: flip `active`, let a grace period pass, and the use that lasts still. The thread
+ * uses a queue only inside a reader section that read `active` first, or in a use that saw no grace period begin since,
+ * so afterwards the old queue is ours. That costs the thread no RMW.
  */
 #include "reclaim/reclaim.h"
 
@@ -18,10 +19,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 /*
  * Each grace period interrupts every processor that runs one of our threads, for 10 to 20 us where the machine is
@@ -48,7 +46,7 @@ static _Atomic(struct slot *) adopted; /* slots of threads that are gone or neve
 static struct retire_queue orphans;    /* of the grace-period thread alone */
 static sem_t work;
 static bool started;
-static struct reclaim_thread grace_self = {.newest.active = RECLAIM_NO_QUEUE};
+static struct reclaim_thread grace_self = {.newest.queue = &grace_self.queue[0]};
 static _Thread_local bool is_self __attribute__((tls_model("initial-exec")));
 
 bool grace_thread_is_self(void)
@@ -98,33 +96,63 @@ static void orphan_adopted(void)
 	orphan(batch, nr);
 }
 
-/* Collects what was flipped before the last grace period; flips whose thread pauses, or all. True if work is left. */
-static bool collect(bool flip_all)
+static unsigned active_of(const struct reclaim_thread *thread)
+{
+	/* [relaxed] written by this thread alone. */
+	return atomic_load_explicit(&thread->active, memory_order_relaxed);
+}
+
+/* Takes over what was flipped away before the last grace period. Under the lock. */
+static void collect(void)
+{
+	for (struct reclaim_thread *thread = threads; thread;) {
+		struct retire_queue *queue = &thread->queue[1 - active_of(thread)];
+
+		if (thread->flipped && retire_queue_is_used(queue)) {
+			/* A use is a few instructions: the thread is off its processor. It may end meanwhile. */
+			pthread_mutex_unlock(&lock);
+			stragglers_nap();
+			pthread_mutex_lock(&lock);
+			thread = threads;
+			continue;
+		}
+		if (thread->flipped) {
+			uint64_t nr = retire_queue_size(queue);
+			orphan(retire_queue_take_all(queue), nr);
+			thread->flipped = false;
+		}
+		thread = thread->next;
+	}
+}
+
+/* Flips whose thread pauses, or all. True if work is left. Under the lock. */
+static bool flip(bool flip_all)
 {
 	bool left = false;
 
-	pthread_mutex_lock(&lock);
-	/* [relaxed] our own. */
-	began_ns[(atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 1) % 4] = reclaim_now_ns();
 	for (struct reclaim_thread *thread = threads; thread; thread = thread->next) {
-		/* [relaxed] written by this thread alone. */
-		unsigned active = atomic_load_explicit(&thread->active, memory_order_relaxed);
+		unsigned active = active_of(thread);
 		uint64_t size = retire_queue_size(&thread->queue[active]);
-		/* Mistaken now and then, at no harm. */
-		bool pauses = size == thread->nr_slots_before;
 
-		if (thread->flipped) {
-			struct retire_queue *queue = &thread->queue[1 - active];
-			uint64_t nr = retire_queue_size(queue);
-			orphan(retire_queue_take_all(queue), nr);
-		}
-		thread->flipped = flip_all || (pauses && size);
+		/* Whether it pauses; mistaken now and then, at no harm. */
+		thread->flipped = flip_all || (size && size == thread->nr_slots_before);
 		if (thread->flipped)
 			/* [release:handover] the other queue is empty. */
 			atomic_store_explicit(&thread->active, 1 - active, memory_order_release);
 		thread->nr_slots_before = size;
 		left |= size || thread->flipped;
 	}
+	return left;
+}
+
+/* Between two grace periods. True if work is left. */
+static bool collect_and_flip(bool flip_all)
+{
+	pthread_mutex_lock(&lock);
+	/* [relaxed] our own. */
+	began_ns[(atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 1) % 4] = reclaim_now_ns();
+	collect();
+	bool left = flip(flip_all);
 	pthread_mutex_unlock(&lock);
 	orphan_adopted();
 	return left || retire_queue_size(&orphans);
@@ -147,20 +175,10 @@ static void add_up(struct grace_snapshot *out)
 	out->most_backlog = most_backlog;
 }
 
-/* Before anything that waited for the grace period is recycled: the most that waits. */
-static void note_backlog(void)
-{
-	struct grace_snapshot snapshot;
-
-	pthread_mutex_lock(&lock);
-	add_up(&snapshot);
-	pthread_mutex_unlock(&lock);
-}
-
 /* One grace period, and what it sets free. */
 static bool cycle(struct reclaim_thread *self, bool flip_all)
 {
-	bool left = collect(flip_all);
+	bool left = collect_and_flip(flip_all);
 	stragglers_wait();
 	/* [relaxed] our own. */
 	uint64_t period = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 1;
@@ -168,7 +186,8 @@ static bool cycle(struct reclaim_thread *self, bool flip_all)
 	/* [seq_cst:retire] what was retired by a thread that does not see it was retired before it. */
 	atomic_store_explicit(&reclaim_periods.started, period, memory_order_seq_cst);
 	grace_synchronize();
-	note_backlog();
+	/* Before anything that waited for it is recycled: notes the most that waits. */
+	grace_thread_snapshot(&(struct grace_snapshot){0});
 	/* [release:grace] readers that were there before are gone. */
 	atomic_store_explicit(&reclaim_periods.completed, period, memory_order_release);
 	/* Moves the elapsed batches; the fresh batch is empty. */
@@ -250,25 +269,6 @@ static void *run(void *arg)
 	return NULL;
 }
 
-enum mslot_err grace_thread_spawn(void *(*fn)(void *arg), void *arg)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	sigset_t all, before;
-	int err;
-
-	if (pthread_attr_init(&attr))
-		return MSLOT_NO_MEMORY;
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	/* Signals are for the program's threads. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	err = pthread_create(&thread, &attr, fn, arg);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return err ? MSLOT_NO_MEMORY : MSLOT_OK;
-}
-
 /* Under the lock. */
 static void list(struct reclaim_thread *thread)
 {
@@ -283,7 +283,7 @@ static enum mslot_err start(void)
 	if (started)
 		return MSLOT_OK;
 	/* One cycle of its own: what strangers handed over before now has woken nobody. */
-	if (sem_init(&work, 0, 1) || grace_thread_spawn(run, &grace_self))
+	if (sem_init(&work, 0, 1) || reclaim_spawn(run, &grace_self))
 		return MSLOT_NO_MEMORY;
 	list(&grace_self);
 	started = true;

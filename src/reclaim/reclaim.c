@@ -4,7 +4,7 @@
  *
  * Promises: a drop allocates nothing and waits for nothing; on_drop does not recurse, however long the chain of
  *           frames that drop each other; each slot is recycled once.
- * Needs:    grace.h for reader sections, grace_thread.c for grace periods.
+ * Needs:    grace.h for reader sections and uses, grace_thread.c for grace periods.
  * Read:     reclaim_slot() and reclaim_slot_slow(), then retire(); then grace_thread.c for what drives it.
  *
  * The cookie of a slot is `started + 1`, read after its retirement: the next grace period. Retirement, this look and
@@ -156,18 +156,25 @@ NOINLINE uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue
 }
 
 /* Once a grace period, or where the grace-period thread has taken a queue over. */
-static void rotate(struct reclaim_thread *self, unsigned active, uint64_t cookie)
+static void rotate(struct reclaim_thread *self, struct retire_queue *queue, uint64_t cookie)
 {
-	struct retire_queue *queue = &self->queue[active];
 	/* [acquire:grace] readers of the batches that this elapses are gone. */
 	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire);
 
 	self->newest.batch = retire_queue_rotate(queue, cookie, completed);
 	self->newest.queue = queue;
-	self->newest.active = active;
+	self->newest.cookie = cookie;
 }
 
-/* Of a queue that the caller uses: looks what has elapsed by now, and recycles up to `most` of it. */
+/* In a section: one's queue, until the section ends. */
+static inline struct retire_queue *active_queue(struct reclaim_thread *self)
+{
+	/* [acquire:handover] a queue that was emptied by the grace-period thread is empty. */
+	return &self->queue[atomic_load_explicit(&self->active, memory_order_acquire)];
+}
+
+/* Looks what has elapsed by now, and recycles up to `most` of it. In a section, so that a grace period covers it: a
+ * barrier finds on_drop finished. */
 static inline void drain_elapsed(struct reclaim_thread *self, struct retire_queue *queue, uint64_t most)
 {
 	/* [acquire:grace] readers of the batches that this elapses are gone. */
@@ -182,9 +189,7 @@ void reclaim_drain_own(void)
 	if (!self || self->recycling || immediate.running)
 		return;
 	grace_read_lock();
-	/* [acquire:handover] as in retire(). */
-	struct retire_queue *queue = &self->queue[atomic_load_explicit(&self->active, memory_order_acquire)];
-	drain_elapsed(self, queue, UINT64_MAX);
+	drain_elapsed(self, active_queue(self), UINT64_MAX);
 	grace_read_unlock();
 }
 
@@ -197,46 +202,56 @@ static void retire_as_stranger(struct slot *slot, struct mslot_region *region)
 	grace_thread_adopt(slot, slot);
 }
 
-/*
- * The rest of a retire, in its reader section, which it ends. What is rare ends in a call of its own: nothing lives
- * across a call, so that the common way has no registers to save.
- */
+/* The rest of a retire. What is rare ends in a call of its own: nothing lives across a call, so that the common way has
+ * no registers to save. */
 static NOINLINE void retire_draining(struct reclaim_thread *self)
 {
-	/* In the section, so that a grace period covers it: a barrier finds on_drop finished. */
-	if (!self->recycling)
-		drain_elapsed(self, self->newest.queue, RECYCLES_PER_DRAIN);
+	if (self->recycling)
+		return;
+	grace_read_lock();
+	drain_elapsed(self, active_queue(self), RECYCLES_PER_DRAIN);
 	grace_read_unlock();
 }
 
 /* The first of its batch. It always drains: a thread might retire so few a grace period that no other one ever did. */
-static NOINLINE void retire_rotating(struct reclaim_thread *self, unsigned active, uint64_t cookie, struct slot *slot)
+static NOINLINE void retire_rotating(struct reclaim_thread *self, uint64_t cookie, struct slot *slot)
 {
-	rotate(self, active, cookie);
-	bool was_empty = !retire_queue_size(self->newest.queue);
-	retire_queue_push(self->newest.queue, self->newest.batch, slot);
-	retire_draining(self);
+	grace_read_lock();
+	struct retire_queue *queue = active_queue(self);
+	bool was_empty = !retire_queue_size(queue);
+
+	rotate(self, queue, cookie);
+	slot->link = NULL;
+	retire_batch_append(self->newest.batch, &(struct retire_batch){slot, slot, cookie});
+	retire_queue_count_in(queue, 1);
+	if (!self->recycling)
+		reclaim_drain(self, queue, RECYCLES_PER_DRAIN);
+	grace_read_unlock();
 	if (was_empty)
 		grace_thread_wake();
 }
 
+/*
+ * To the queue of before, in a use of it, in place of a section and a look at `active`. That was looked at after
+ * `started`, and each flip comes before the beginning of a grace period, after which uses are waited for. So a use that
+ * finds `started` as it was then has the queue to itself.
+ */
 static inline void retire(struct reclaim_thread *self, struct slot *slot)
 {
+	struct retire_queue *queue = self->newest.queue;
+	uint64_t before = retire_queue_use_begin(queue);
+
+	grace_use_barrier();
 	/* [seq_cst:retire] the grace period that follows has not begun when the slot is retired. */
 	uint64_t cookie = atomic_load_explicit(&reclaim_periods.started, memory_order_seq_cst) + 1;
-
-	grace_read_lock();
-	/* [acquire:handover] a queue that was emptied by the grace-period thread is empty. */
-	unsigned active = atomic_load_explicit(&self->active, memory_order_acquire);
-	struct retire_batch *batch = self->newest.batch;
-	if (UNLIKELY(active != self->newest.active || cookie != batch->cookie || !batch->head)) {
-		retire_rotating(self, active, cookie, slot);
+	if (UNLIKELY(cookie != self->newest.cookie)) {
+		retire_queue_use_end(queue, before, 0);
+		retire_rotating(self, cookie, slot);
 		return;
 	}
-	if (UNLIKELY(retire_queue_push(self->newest.queue, batch, slot) % RETIRES_PER_DRAIN == 0))
+	retire_batch_push(self->newest.batch, slot);
+	if (UNLIKELY(retire_queue_use_end(queue, before, 1) % RETIRES_PER_DRAIN == 0))
 		retire_draining(self);
-	else
-		grace_read_unlock();
 }
 
 /* All but the common way of deferred types. */

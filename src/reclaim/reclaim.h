@@ -14,20 +14,18 @@
 #include <sys/types.h>
 #include <time.h>
 
-#define RECLAIM_NO_QUEUE 2
-
-/* One registered thread. Its queues are used by it inside a reader section, or by whoever has flipped `active`
- * away from one and seen a grace period since. */
+/* One registered thread. Its queues are used by it inside a reader section or a use, or by whoever has flipped `active`
+ * away from one and seen a grace period, and no use, since. */
 struct reclaim_thread {
 	struct retire_queue queue[2];
 	_Atomic unsigned active; /* index of the queue to use; written by the grace-period thread */
 	bool recycling;		 /* in an on_drop of the deferred path: do not nest */
-	/* Where the last retire went, for as long as the queue is the same, and the batch has the cookie: a queue that
-	 * was taken over and has come back has none, though the cookie to be used may be the same still. */
+	/* Where the last retire went. The next one goes there too, for as long as the cookie is the same: a flip is
+	 * followed by another one. */
 	struct {
-		struct retire_batch *batch;
+		uint64_t cookie; /* none at first */
 		struct retire_queue *queue;
-		unsigned active; /* its index; RECLAIM_NO_QUEUE at first */
+		struct retire_batch *batch;
 	} newest;
 	struct mslot_region *counted; /* the region that `uncounted` belongs to */
 	int64_t uncounted;	      /* retired minus recycled, not yet in region->backlog */
@@ -195,7 +193,7 @@ void grace_thread_snapshot(struct grace_snapshot *out);
 /* Calls fn for each registered thread; none comes or goes meanwhile. */
 void grace_thread_each(void (*fn)(struct reclaim_thread *thread, void *ctx), void *ctx);
 /* Starts a thread of the library's own, which gets no signals. */
-enum mslot_err grace_thread_spawn(void *(*fn)(void *arg), void *arg);
+enum mslot_err reclaim_spawn(void *(*fn)(void *arg), void *arg);
 
 static inline uint64_t reclaim_now_ns(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A queue of retired slots, linked through themselves, in batches of one grace period. No atomics but one hint:
- * a queue has one user at a time. No memory but the slots'.
+ * A queue of retired slots, linked through themselves, in batches of one grace period. No memory but the slots'.
+ * A queue has one user at a time, so no atomics but its counters, one of which also marks a use: see reclaim.c.
  *
  *   waiting[first] ... waiting[first + nr_waiting - 1]   ascending cookies: the grace period to wait for
  *   elapsed                                              to be recycled
@@ -27,8 +27,13 @@ struct retire_queue {
 	struct retire_batch waiting[RETIRE_BATCHES];
 	unsigned first, nr_waiting;
 	struct retire_batch elapsed;
-	_Atomic uint64_t nr_in, nr_out; /* ever; written by the user alone, others read them as hints */
+	/* Twice how many have ever come, and one more in a use. Written by the thread whose queue it is, alone. */
+	_Atomic uint64_t nr_in_twice;
+	_Atomic uint64_t nr_out; /* ever; written by the user alone, others read it as a hint */
 };
+
+#define RETIRE_QUEUE_USE 1
+#define RETIRE_QUEUE_ONE 2
 
 static inline void retire_batch_append(struct retire_batch *to, const struct retire_batch *from)
 {
@@ -45,7 +50,7 @@ static inline void retire_batch_append(struct retire_batch *to, const struct ret
 static inline uint64_t retire_queue_nr_in(const struct retire_queue *queue)
 {
 	/* [relaxed] a hint for others, exact for the user. */
-	return atomic_load_explicit(&queue->nr_in, memory_order_relaxed);
+	return atomic_load_explicit(&queue->nr_in_twice, memory_order_relaxed) / RETIRE_QUEUE_ONE;
 }
 
 static inline uint64_t retire_queue_size(const struct retire_queue *queue)
@@ -57,14 +62,41 @@ static inline uint64_t retire_queue_size(const struct retire_queue *queue)
 	return retire_queue_nr_in(queue) - nr_out;
 }
 
-/* Gives how many have come with these. */
-static inline uint64_t retire_queue_count_in(struct retire_queue *queue, uint64_t nr)
+/* Of one's own queue, where others might take it over; gives what retire_queue_use_end() needs. */
+static inline uint64_t retire_queue_use_begin(struct retire_queue *queue)
 {
-	uint64_t nr_in = retire_queue_nr_in(queue) + nr;
+	/* [relaxed] our own. */
+	uint64_t before = atomic_load_explicit(&queue->nr_in_twice, memory_order_relaxed);
+
+	/* [relaxed] the barrier that follows orders it. */
+	atomic_store_explicit(&queue->nr_in_twice, before + RETIRE_QUEUE_USE, memory_order_relaxed);
+	return before;
+}
+
+/* Counts `nr` that have come; gives how many have come with these. */
+static inline uint64_t retire_queue_use_end(struct retire_queue *queue, uint64_t before, uint64_t nr)
+{
+	uint64_t after = before + nr * RETIRE_QUEUE_ONE;
+
+	/* [release:use] whoever finds that nobody uses the queue any more finds it as it was left. */
+	atomic_store_explicit(&queue->nr_in_twice, after, memory_order_release);
+	return after / RETIRE_QUEUE_ONE;
+}
+
+static inline bool retire_queue_is_used(const struct retire_queue *queue)
+{
+	/* [acquire:use] no use lasts, and what was done in them is visible. */
+	return atomic_load_explicit(&queue->nr_in_twice, memory_order_acquire) & RETIRE_QUEUE_USE;
+}
+
+/* Where no use is needed. */
+static inline void retire_queue_count_in(struct retire_queue *queue, uint64_t nr)
+{
+	/* [relaxed] as above. */
+	uint64_t before = atomic_load_explicit(&queue->nr_in_twice, memory_order_relaxed);
 
 	/* [relaxed] as above. */
-	atomic_store_explicit(&queue->nr_in, nr_in, memory_order_relaxed);
-	return nr_in;
+	atomic_store_explicit(&queue->nr_in_twice, before + nr * RETIRE_QUEUE_ONE, memory_order_relaxed);
 }
 
 static inline void retire_queue_count_out(struct retire_queue *queue, uint64_t nr)
@@ -108,16 +140,12 @@ static inline struct retire_batch *retire_queue_rotate(struct retire_queue *queu
 	return batch;
 }
 
-/* Adds one to a batch; gives how many have come with it. */
-static inline uint64_t retire_queue_push(struct retire_queue *queue, struct retire_batch *batch, struct slot *slot)
+/* Adds one to a batch that has one, uncounted. */
+static inline void retire_batch_push(struct retire_batch *batch, struct slot *slot)
 {
-	struct slot *head = batch->head;
-
-	slot->link = head;
+	CHECK(batch->head);
+	slot->link = batch->head;
 	batch->head = slot;
-	if (!head)
-		batch->tail = slot;
-	return retire_queue_count_in(queue, 1);
 }
 
 /* Takes the one that is recycled next out of those that have elapsed, or NULL. */
@@ -132,7 +160,7 @@ static inline struct slot *retire_queue_pop(struct retire_queue *queue)
 	return slot;
 }
 
-/* Takes all out, elapsed or not, as one chain. No batch has a cookie then. */
+/* Takes all out, elapsed or not, as one chain. */
 static inline struct retire_batch retire_queue_take_all(struct retire_queue *queue)
 {
 	struct retire_batch all = queue->elapsed;
@@ -141,9 +169,6 @@ static inline struct retire_batch retire_queue_take_all(struct retire_queue *que
 		retire_batch_append(&all, &queue->waiting[(queue->first + i) % RETIRE_BATCHES]);
 	if (all.head)
 		all.tail->link = NULL;
-	/* Whoever remembers a batch finds that it is gone. */
-	for (unsigned i = 0; i < RETIRE_BATCHES; i++)
-		queue->waiting[i].cookie = 0;
 	queue->nr_waiting = queue->first = 0;
 	queue->elapsed = (struct retire_batch){0};
 	retire_queue_count_out(queue, retire_queue_size(queue));

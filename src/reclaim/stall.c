@@ -98,7 +98,7 @@ enum mslot_err mslot_set_stall_handler(void (*fn)(const struct mslot_stall *stal
 
 	pthread_mutex_lock(&stall_lock);
 	if (fn && !is_watched) {
-		err = grace_thread_spawn(watch, NULL);
+		err = reclaim_spawn(watch, NULL);
 		is_watched = !err;
 	}
 	if (!err) {

@@ -29,6 +29,11 @@ static void find_stuck(struct reclaim_thread *thread, void *ctx)
 	*is_stuck = looks == LOOKS;
 }
 
+void stragglers_nap(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+}
+
 void stragglers_wait(void)
 {
 	for (unsigned naps = 0; naps < NAPS_MOST; naps++) {
@@ -37,6 +42,6 @@ void stragglers_wait(void)
 		grace_thread_each(find_stuck, &is_stuck);
 		if (!is_stuck)
 			return;
-		nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+		stragglers_nap();
 	}
 }

@@ -9,6 +9,7 @@
 #include "reclaim/reclaim.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,6 +46,25 @@ static void unregister(void *thread)
 	free(self);
 }
 
+enum mslot_err reclaim_spawn(void *(*fn)(void *arg), void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	sigset_t all, before;
+	int err;
+
+	if (pthread_attr_init(&attr))
+		return MSLOT_NO_MEMORY;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* Signals are for the program's threads. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	err = pthread_create(&thread, &attr, fn, arg);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	return err ? MSLOT_NO_MEMORY : MSLOT_OK;
+}
+
 static void make_key(void)
 {
 	has_key = pthread_key_create(&exit_key, unregister) == 0;
@@ -65,7 +85,7 @@ enum mslot_err mslot_thread_register(void)
 	if (!self)
 		return MSLOT_NO_MEMORY;
 	memset(self, 0, sizeof(*self));
-	self->newest.active = RECLAIM_NO_QUEUE;
+	self->newest.queue = &self->queue[0];
 	/* First, so that whoever finds us in the registry can look at the reader. */
 	grace_register();
 	self->id = gettid();

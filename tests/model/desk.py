@@ -50,7 +50,8 @@ ORDERS = [(r"memory_order_(?:acquire|release)", "memory_order_relaxed"),
           (r"(exchange\w+\(\w+, \w+, \w+, )memory_order_seq_cst", r"\1memory_order_acq_rel"),
           (r"(fence)\(memory_order_seq_cst", r"\1(memory_order_release"), (r"smp_mb\(\);", ""),
           (r"\bLDAR\b", "LDR"), (r"\bSTLR\b", "STR"), (r"\b(CAS|LDADD|LDSET|LDCLR|SWP)[AL]\b", r"\1"),
-          (r"synchronize_rcu\(\);", ""), (r"smp_store_release\(", "WRITE_ONCE(*")]
+          (r"synchronize_rcu\(\);", ""), (r"smp_store_release\(", "WRITE_ONCE(*"),
+          (r"smp_load_acquire\(", "READ_ONCE(*")]
 # By the end of a test's name, and else C11.
 MODELS = {"rc11": ["-model", "rc11.cat"], "aarch64": []}
 

@@ -83,6 +83,8 @@ static struct {
 	vector_clock end[SECTIONS];
 } reader[SELVES];
 static vector_clock started;
+/* Before its last use, of each thread. */
+static vector_clock used[SELVES];
 /* What seq_cst swaps have released. The start of a grace period is a fence: what it precedes sees what comes before it
  * in the one order of all that is seq_cst. */
 static vector_clock in_order;
@@ -114,6 +116,14 @@ extern "C" void model_read_unlock(void)
 	unpark(&r);
 }
 
+/* The barrier of a use comes before a grace period begins, or after: whichever is second sees what the first had done.
+ * The use's mark is stored just before; a switch comes before that. */
+extern "C" void model_use_barrier(void)
+{
+	clock_acquire(started);
+	clock_release(used[self()]);
+}
+
 extern "C" bool model_in_section(void)
 {
 	return reader[self()].nesting != 0;
@@ -126,6 +136,8 @@ extern "C" void model_synchronize(void)
 	switch_point(&started, true);
 	clock_acquire(in_order);
 	clock_release(started);
+	for (const vector_clock &use : used)
+		clock_acquire(use);
 	for (unsigned i = 0; i < nr_threads; i++)
 		until[i] = reader[i].nr_ended + (reader[i].nesting != 0);
 	for (unsigned i = 0; i < nr_threads; i++) {

@@ -7,7 +7,7 @@
 #include "table/give_back.h"
 
 /* As a region's slots begin a page. */
-_Alignas(4096) static struct slot slots[MODEL_FRAMES_MOST];
+_Alignas(4096) static struct slot slots[MODEL_FRAMES];
 /* What the index of free frames takes. */
 _Alignas(64) static char hints[1024];
 static struct node_range ranges[] = {{.end = MODEL_FRAMES, .hints = hints}};

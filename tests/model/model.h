@@ -18,7 +18,6 @@ extern "C" {
 
 #define MODEL_THREADS_MAX 4
 #define MODEL_FRAMES 3
-#define MODEL_FRAMES_MOST 4 /* a scenario may set the region's nr_frames to it */
 #define MODEL_PADDR(frame) ((uint64_t)(frame) << 12)
 
 struct model {
@@ -47,9 +46,12 @@ void model_read_lock(void);
 void model_read_unlock(void);
 bool model_in_section(void);
 void model_synchronize(void);
+void model_use_barrier(void);
 
 /* Lets others run; orders nothing, and is no preemption. */
 void model_yield(void);
+/* The same, for as long as there are others that may run. */
+void model_nap(void);
 
 /* A thread that runs what pthread_create() is given, for as long as others run and it has work. */
 void model_daemon(void);

@@ -293,4 +293,9 @@ extern "C" void model_yield(void)
 	ctx().yield(1, here(nullptr));
 }
 
+extern "C" void model_nap(void)
+{
+	model_yield();
+}
+
 #endif

@@ -194,6 +194,7 @@ static void reset_standins()
 	memset(reader, 0, sizeof(reader));
 	memset(&started, 0, sizeof(started));
 	memset(&in_order, 0, sizeof(in_order));
+	memset(used, 0, sizeof(used));
 	memset(parked_on, 0, sizeof(parked_on));
 	for (unsigned i = 0; i < nr_tls; i++)
 		tls_reset(i);

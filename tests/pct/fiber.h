@@ -137,6 +137,18 @@ extern "C" void model_yield(void)
 	switch_point();
 }
 
+extern "C" void model_nap(void)
+{
+	bool is_alone = true;
+
+	for (unsigned i = 0; i < nr_threads; i++)
+		is_alone &= i == running || fibers[i].is_done || fibers[i].is_parked || fibers[i].is_suspended;
+	if (is_alone)
+		suspend_self();
+	else
+		model_yield();
+}
+
 extern "C" uint64_t model_stamp(void)
 {
 	static uint64_t stamp;

@@ -13,6 +13,7 @@
 #define grace_read_unlock() model_read_unlock()
 #define grace_in_section() model_in_section()
 #define grace_synchronize() model_synchronize()
+#define grace_use_barrier() model_use_barrier()
 #define grace_quiescent_state() ((void)0)
 #define grace_offline() ((void)0)
 #define grace_online() ((void)0)
@@ -22,5 +23,6 @@
 #define grace_reader() NULL
 /* Left out: it promises nothing. */
 #define stragglers_wait() ((void)0)
+#define stragglers_nap() model_nap()
 
 #endif
