@@ -19,10 +19,9 @@ static struct slot elsewhere;
 
 static void put(struct retire_queue *queue, uint64_t cookie, uint64_t completed, struct slot *slot)
 {
-	struct retire_batch *batch = retire_queue_rotate(queue, cookie, completed), one = {slot, slot, cookie};
-
+	retire_queue_rotate(queue, cookie, completed);
 	slot->link = NULL;
-	retire_batch_append(batch, &one);
+	retire_batch_append(&queue->fresh, &(struct retire_batch){slot, slot, cookie});
 	retire_queue_count_in(queue, 1);
 }
 

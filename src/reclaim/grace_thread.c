@@ -8,9 +8,8 @@
  * Needs:    grace.h; reclaim.c for queues and recycling; POSIX semaphores, whose post never waits.
  * Read:     cycle(), then grace_thread_wait(); stats.c and stall.c look on from outside.
  *
- * Taking a queue over from its thread: flip `active`, let a grace period pass, and the use that lasts still. The thread
- * uses a queue only inside a reader section that read `active` first, or in a use that saw no grace period begin since,
- * so afterwards the old queue is ours. That costs the thread no RMW.
+ * Taking a queue over from its thread: flip `active`, let a grace period pass, and the use that lasts still. A section
+ * or a use, see retire(), that begins later is not of the old queue, which is ours then. That costs the thread no RMW.
  */
 #include "reclaim/reclaim.h"
 
@@ -46,7 +45,7 @@ static _Atomic(struct slot *) adopted; /* slots of threads that are gone or neve
 static struct retire_queue orphans;    /* of the grace-period thread alone */
 static sem_t work;
 static bool started;
-static struct reclaim_thread grace_self = {.newest.queue = &grace_self.queue[0]};
+static struct reclaim_thread grace_self;
 static _Thread_local bool is_self __attribute__((tls_model("initial-exec")));
 
 bool grace_thread_is_self(void)
@@ -81,7 +80,8 @@ static void orphan(struct retire_batch batch, uint64_t nr)
 
 	if (!batch.head)
 		return;
-	retire_batch_append(retire_queue_rotate(&orphans, completed + 1, completed), &batch);
+	retire_queue_rotate(&orphans, completed + 1, completed);
+	retire_batch_append(&orphans.fresh, &batch);
 	retire_queue_count_in(&orphans, nr);
 }
 
@@ -229,7 +229,7 @@ static void *run(void *arg)
 	struct reclaim_thread *self = arg;
 
 	is_self = true;
-	reclaim_self = self;
+	reclaim_become(self);
 	grace_register();
 	grace_offline();
 	prctl(PR_SET_TIMERSLACK, 1UL);

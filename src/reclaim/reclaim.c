@@ -23,6 +23,7 @@
 #define RECYCLES_PER_DRAIN (2 * RETIRES_PER_DRAIN)
 
 _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
+_Thread_local struct reclaim_newest reclaim_newest __attribute__((tls_model("initial-exec")));
 struct reclaim_periods reclaim_periods;
 struct reclaim_counts reclaim_counts;
 _Atomic uint64_t reclaim_nr_threads;
@@ -156,14 +157,14 @@ NOINLINE uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue
 }
 
 /* Once a grace period, or where the grace-period thread has taken a queue over. */
-static void rotate(struct reclaim_thread *self, struct retire_queue *queue, uint64_t cookie)
+static void rotate(struct retire_queue *queue, uint64_t cookie)
 {
 	/* [acquire:grace] readers of the batches that this elapses are gone. */
 	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire);
 
-	self->newest.batch = retire_queue_rotate(queue, cookie, completed);
-	self->newest.queue = queue;
-	self->newest.cookie = cookie;
+	retire_queue_rotate(queue, cookie, completed);
+	reclaim_newest.queue = queue;
+	reclaim_newest.cookie = cookie;
 }
 
 /* In a section: one's queue, until the section ends. */
@@ -204,8 +205,10 @@ static void retire_as_stranger(struct slot *slot, struct mslot_region *region)
 
 /* The rest of a retire. What is rare ends in a call of its own: nothing lives across a call, so that the common way has
  * no registers to save. */
-static NOINLINE void retire_draining(struct reclaim_thread *self)
+static NOINLINE void retire_draining(void)
 {
+	struct reclaim_thread *self = reclaim_self;
+
 	if (self->recycling)
 		return;
 	grace_read_lock();
@@ -214,15 +217,17 @@ static NOINLINE void retire_draining(struct reclaim_thread *self)
 }
 
 /* The first of its batch. It always drains: a thread might retire so few a grace period that no other one ever did. */
-static NOINLINE void retire_rotating(struct reclaim_thread *self, uint64_t cookie, struct slot *slot)
+static NOINLINE void retire_rotating(uint64_t cookie, struct slot *slot)
 {
+	struct reclaim_thread *self = reclaim_self;
+
 	grace_read_lock();
 	struct retire_queue *queue = active_queue(self);
 	bool was_empty = !retire_queue_size(queue);
 
-	rotate(self, queue, cookie);
+	rotate(queue, cookie);
 	slot->link = NULL;
-	retire_batch_append(self->newest.batch, &(struct retire_batch){slot, slot, cookie});
+	retire_batch_append(&queue->fresh, &(struct retire_batch){slot, slot, cookie});
 	retire_queue_count_in(queue, 1);
 	if (!self->recycling)
 		reclaim_drain(self, queue, RECYCLES_PER_DRAIN);
@@ -236,22 +241,21 @@ static NOINLINE void retire_rotating(struct reclaim_thread *self, uint64_t cooki
  * `started`, and each flip comes before the beginning of a grace period, after which uses are waited for. So a use that
  * finds `started` as it was then has the queue to itself.
  */
-static inline void retire(struct reclaim_thread *self, struct slot *slot)
+static inline void retire(struct retire_queue *queue, struct slot *slot)
 {
-	struct retire_queue *queue = self->newest.queue;
 	uint64_t before = retire_queue_use_begin(queue);
 
 	grace_use_barrier();
 	/* [seq_cst:retire] the grace period that follows has not begun when the slot is retired. */
 	uint64_t cookie = atomic_load_explicit(&reclaim_periods.started, memory_order_seq_cst) + 1;
-	if (UNLIKELY(cookie != self->newest.cookie)) {
+	if (UNLIKELY(cookie != reclaim_newest.cookie)) {
 		retire_queue_use_end(queue, before, 0);
-		retire_rotating(self, cookie, slot);
+		retire_rotating(cookie, slot);
 		return;
 	}
-	retire_batch_push(self->newest.batch, slot);
+	retire_batch_push(&queue->fresh, slot);
 	if (UNLIKELY(retire_queue_use_end(queue, before, 1) % RETIRES_PER_DRAIN == 0))
-		retire_draining(self);
+		retire_draining();
 }
 
 /* All but the common way of deferred types. */
@@ -270,18 +274,18 @@ static NOINLINE void reclaim_carefully(struct slot *slot)
 		retire_as_stranger(slot, region);
 	} else {
 		count(self, region, 1);
-		retire(self, slot);
+		retire(reclaim_newest.queue, slot);
 	}
 }
 
 void reclaim_slot_slow(struct slot *slot)
 {
-	struct reclaim_thread *self = reclaim_self;
+	struct retire_queue *queue = reclaim_newest.queue;
 
-	if (UNLIKELY(slot_type_word(slot) & TYPE_BITS || !self))
+	if (UNLIKELY(slot_type_word(slot) & TYPE_BITS || !queue))
 		reclaim_carefully(slot);
 	else
-		retire(self, slot);
+		retire(queue, slot);
 }
 
 bool reclaim_must_not_wait(void)

@@ -18,15 +18,8 @@
  * away from one and seen a grace period, and no use, since. */
 struct reclaim_thread {
 	struct retire_queue queue[2];
-	_Atomic unsigned active; /* index of the queue to use; written by the grace-period thread */
-	bool recycling;		 /* in an on_drop of the deferred path: do not nest */
-	/* Where the last retire went. The next one goes there too, for as long as the cookie is the same: a flip is
-	 * followed by another one. */
-	struct {
-		uint64_t cookie; /* none at first */
-		struct retire_queue *queue;
-		struct retire_batch *batch;
-	} newest;
+	_Atomic unsigned active;      /* index of the queue to use; written by the grace-period thread */
+	bool recycling;		      /* in an on_drop of the deferred path: do not nest */
 	struct mslot_region *counted; /* the region that `uncounted` belongs to */
 	int64_t uncounted;	      /* retired minus recycled, not yet in region->backlog */
 
@@ -45,6 +38,20 @@ struct reclaim_thread {
 };
 
 extern _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
+/* Where the last retire of the thread went: to the fresh batch of a queue. The next one goes there too, for as long as
+ * the cookie is the same: a flip is followed by another one. */
+struct reclaim_newest {
+	struct retire_queue *queue; /* any at first; none if the thread is not registered */
+	uint64_t cookie;	    /* none at first */
+};
+extern _Thread_local struct reclaim_newest reclaim_newest __attribute__((tls_model("initial-exec")));
+
+/* What the calling thread is; NULL ends it. */
+static inline void reclaim_become(struct reclaim_thread *self)
+{
+	reclaim_self = self;
+	reclaim_newest = (struct reclaim_newest){.queue = self ? &self->queue[0] : NULL};
+}
 
 /* How many slots the thread has ever retired; a hint for others. */
 static inline uint64_t reclaim_nr_retired(const struct reclaim_thread *thread)

@@ -3,8 +3,8 @@
  * A queue of retired slots, linked through themselves, in batches of one grace period. No memory but the slots'.
  * A queue has one user at a time, so no atomics but its counters, one of which also marks a use: see reclaim.c.
  *
- *   waiting[first] ... waiting[first + nr_waiting - 1]   ascending cookies: the grace period to wait for
- *   elapsed                                              to be recycled
+ *   fresh, waiting   in batches, by the grace period to wait for: those that come, and those before
+ *   elapsed          to be recycled
  */
 #ifndef RECLAIM_RETIRE_QUEUE_H
 #define RECLAIM_RETIRE_QUEUE_H
@@ -12,21 +12,17 @@
 #include "base/check.h"
 #include "table/slot.h"
 
-/*
- * Cookies in flight: a batch waits at most for the grace period after the one that runs, so two cookies are beyond the
- * completed one; a third place lets one be added before the elapsed one is moved. A power of two.
- */
-#define RETIRE_BATCHES 4
-
 struct retire_batch {
 	struct slot *head, *tail; /* last in, first out; without a head, the tail is somebody else's by now */
 	uint64_t cookie;
 };
 
+/*
+ * Who finds `started` grace periods begun finds all but that one completed. What comes then waits for the next one, and
+ * what came before has elapsed, or waits for that one: no more than one batch.
+ */
 struct retire_queue {
-	struct retire_batch waiting[RETIRE_BATCHES];
-	unsigned first, nr_waiting;
-	struct retire_batch elapsed;
+	struct retire_batch fresh, waiting, elapsed;
 	/* Twice how many have ever come, and one more in a use. Written by the thread whose queue it is, alone. */
 	_Atomic uint64_t nr_in_twice;
 	_Atomic uint64_t nr_out; /* ever; written by the user alone, others read it as a hint */
@@ -108,36 +104,30 @@ static inline void retire_queue_count_out(struct retire_queue *queue, uint64_t n
 	atomic_store_explicit(&queue->nr_out, nr_out, memory_order_relaxed);
 }
 
-/* The batch to which slots with this cookie go, if the last one went there too; else NULL. */
-static inline struct retire_batch *retire_queue_newest(struct retire_queue *queue, uint64_t cookie)
-{
-	struct retire_batch *newest = &queue->waiting[(queue->first + queue->nr_waiting - 1) % RETIRE_BATCHES];
-
-	return LIKELY(queue->nr_waiting && newest->cookie == cookie) ? newest : NULL;
-}
-
 /* Moves the batches that have elapsed. */
 static inline void retire_queue_elapse(struct retire_queue *queue, uint64_t completed)
 {
-	while (queue->nr_waiting && queue->waiting[queue->first].cookie <= completed) {
-		retire_batch_append(&queue->elapsed, &queue->waiting[queue->first]);
-		queue->first = (queue->first + 1) % RETIRE_BATCHES;
-		queue->nr_waiting--;
+	if (queue->waiting.cookie <= completed) {
+		retire_batch_append(&queue->elapsed, &queue->waiting);
+		queue->waiting.head = NULL;
+	}
+	if (queue->fresh.cookie <= completed) {
+		retire_batch_append(&queue->elapsed, &queue->fresh);
+		queue->fresh.head = NULL;
 	}
 }
 
-/* The same, and gives the one to which slots with this cookie go. */
-static inline struct retire_batch *retire_queue_rotate(struct retire_queue *queue, uint64_t cookie, uint64_t completed)
+/* The same, and makes the fresh batch the one to which slots with this cookie go. */
+static inline void retire_queue_rotate(struct retire_queue *queue, uint64_t cookie, uint64_t completed)
 {
-	struct retire_batch *batch = retire_queue_newest(queue, cookie);
-
-	if (batch)
-		return batch;
 	retire_queue_elapse(queue, completed);
-	CHECK(queue->nr_waiting < RETIRE_BATCHES);
-	batch = &queue->waiting[(queue->first + queue->nr_waiting++) % RETIRE_BATCHES];
-	*batch = (struct retire_batch){.cookie = cookie};
-	return batch;
+	if (queue->fresh.cookie == cookie)
+		return;
+	if (queue->fresh.head) {
+		CHECK(!queue->waiting.head);
+		queue->waiting = queue->fresh;
+	}
+	queue->fresh = (struct retire_batch){.cookie = cookie};
 }
 
 /* Adds one to a batch that has one, uncounted. */
@@ -165,12 +155,11 @@ static inline struct retire_batch retire_queue_take_all(struct retire_queue *que
 {
 	struct retire_batch all = queue->elapsed;
 
-	for (unsigned i = 0; i < queue->nr_waiting; i++)
-		retire_batch_append(&all, &queue->waiting[(queue->first + i) % RETIRE_BATCHES]);
+	retire_batch_append(&all, &queue->waiting);
+	retire_batch_append(&all, &queue->fresh);
 	if (all.head)
 		all.tail->link = NULL;
-	queue->nr_waiting = queue->first = 0;
-	queue->elapsed = (struct retire_batch){0};
+	queue->fresh = queue->waiting = queue->elapsed = (struct retire_batch){0};
 	retire_queue_count_out(queue, retire_queue_size(queue));
 	return all;
 }

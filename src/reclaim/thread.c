@@ -38,7 +38,7 @@ static void unregister(void *thread)
 	grace_thread_unregister(self);
 	adopt_queue(&self->queue[0]);
 	adopt_queue(&self->queue[1]);
-	reclaim_self = NULL;
+	reclaim_become(NULL);
 	/* A thread may end inside one, and a grace period would wait for it. */
 	while (grace_in_section())
 		grace_read_unlock();
@@ -85,7 +85,6 @@ enum mslot_err mslot_thread_register(void)
 	if (!self)
 		return MSLOT_NO_MEMORY;
 	memset(self, 0, sizeof(*self));
-	self->newest.queue = &self->queue[0];
 	/* First, so that whoever finds us in the registry can look at the reader. */
 	grace_register();
 	self->id = gettid();
@@ -96,7 +95,7 @@ enum mslot_err mslot_thread_register(void)
 		free(self);
 		return MSLOT_NO_MEMORY;
 	}
-	reclaim_self = self;
+	reclaim_become(self);
 	return MSLOT_OK;
 }
 

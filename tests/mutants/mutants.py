@@ -73,9 +73,9 @@ MOVES = [
 # Reclaim loses something, or hurries.
 RECLAIM = [
     ("no grace period: deferred types are recycled at once", "reclaim/reclaim.c",
-     "retire(struct reclaim_thread *self, struct slot *slot)\n{\n",
-     "retire(struct reclaim_thread *self, struct slot *slot)\n{\n"
-     "\tif (self)\n\t\treturn recycle(slot, slot_region(slot), slot_type(slot));\n"),
+     "retire(struct retire_queue *queue, struct slot *slot)\n{\n",
+     "retire(struct retire_queue *queue, struct slot *slot)\n{\n"
+     "\tif (queue)\n\t\treturn recycle(slot, slot_region(slot), slot_type(slot));\n"),
     ("the grace period is not waited for", "reclaim/grace.h",
      "#ifndef MSLOT_PLANT_NO_GRACE", "#if 0"),
     ("a retired slot waits for the grace period that runs", "reclaim/reclaim.c",
@@ -86,8 +86,8 @@ RECLAIM = [
      "type->on_drop || (!is_immediate && region_is_limited(region))", "type->on_drop"),
     ("what has an on_drop cannot be peeked at", "table/slot.c",
      "(carried & ~TYPE_CAREFUL) == (uintptr_t)type", "carried == (uintptr_t)type"),
-    ("a queue of before is retired to", "reclaim/reclaim.c", "if (UNLIKELY(cookie != self->newest.cookie))",
-     "if (UNLIKELY(!self->newest.cookie))"),
+    ("a queue of before is retired to", "reclaim/reclaim.c", "if (UNLIKELY(cookie != reclaim_newest.cookie))",
+     "if (UNLIKELY(!reclaim_newest.cookie))"),
     ("an adopted slot waits for no grace period", "reclaim/grace_thread.c",
      "retire_queue_rotate(&orphans, completed + 1, completed)", "retire_queue_rotate(&orphans, completed, completed)"),
     ("a batch is lost at thread exit", "reclaim/thread.c", "\tadopt_queue(&self->queue[1]);\n", ""),
