@@ -32,6 +32,7 @@ EVENT claim_again(struct worker *worker, uint64_t paddr, unsigned kind, struct m
 {
 	struct run *run = worker->run;
 	struct page_meta meta = {COOKIE(paddr), kind};
+	struct mslot_frame *frame;
 	uint64_t since = now_ns();
 
 	do {
@@ -39,8 +40,9 @@ EVENT claim_again(struct worker *worker, uint64_t paddr, unsigned kind, struct m
 			return mslot_err_name(why);
 		mslot_quiescent_state();
 		sched_yield();
-		*out = run->config->impl->frame_claim(run->region, paddr, &run->types[kind], &meta, &why);
-	} while (!*out);
+		frame = run->config->impl->frame_claim(run->region, paddr, &run->types[kind], &meta, &why);
+	} while (!frame);
+	*out = frame;
 	worker->nr_waits++;
 	worker->wait_ns += now_ns() - since;
 	return NULL;
@@ -56,9 +58,12 @@ EVENT claim(struct worker *worker, const struct replay_step *step)
 	for (uint32_t i = 0; i < UINT32_C(1) << step->order && !error; i++, paddr += UINT64_C(1) << 12) {
 		struct page_meta meta = {COOKIE(paddr), step->kind};
 		enum mslot_err why = MSLOT_OK;
+		struct mslot_frame *frame =
+			run->config->impl->frame_claim(run->region, paddr, &run->types[step->kind], &meta, &why);
 
-		held[i] = run->config->impl->frame_claim(run->region, paddr, &run->types[step->kind], &meta, &why);
-		if (!held[i])
+		if (frame)
+			held[i] = frame;
+		else
 			error = claim_again(worker, paddr, step->kind, &held[i], why);
 	}
 	return error;
