@@ -44,6 +44,7 @@ struct calls {
 	__typeof__(&mslot_quiescent_state) quiescent_state;
 	__typeof__(&mslot_thread_offline) thread_offline;
 	__typeof__(&mslot_thread_online) thread_online;
+	__typeof__(&mslot_reclaim_flavor) reclaim_flavor;
 };
 
 struct version {
@@ -219,14 +220,14 @@ static void open_version(struct version *of, const char *path)
 	static const char *const names[] = {
 		"thread_register", "region_create",  "frame_claim",	     "frame_get",      "frame_drop",
 		"frame_into_raw",  "frame_from_raw", "frame_clone_into_raw", "frame_drop_raw", "alloc_frame",
-		"quiescent_state", "thread_offline", "thread_online"};
+		"quiescent_state", "thread_offline", "thread_online",	     "reclaim_flavor"};
 	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL), **calls = (void **)&of->calls;
 	pthread_t thread;
 	char name[64];
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) * sizeof(void *) == sizeof(of->calls), "in the same order");
 	if (!library)
-		fail(path, dlerror());
+		fail("a library cannot be loaded", dlerror());
 	of->name = path;
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(name, sizeof(name), "mslot_%s", names[i]);
@@ -234,6 +235,8 @@ static void open_version(struct version *of, const char *path)
 		if (!calls[i])
 			fail(path, dlerror());
 	}
+	if (strcmp(of->calls.reclaim_flavor(), mslot_reclaim_flavor()) != 0)
+		fail(path, "of another flavor than this program");
 	if (sem_init(&of->turn, 0, 0) || sem_init(&of->done, 0, 0) || pthread_create(&thread, NULL, take_turns, of))
 		fail(path, "no thread");
 	sem_wait(&of->done);
@@ -291,10 +294,13 @@ int main(int argc, char **argv)
 		turns = (unsigned)strtoul(argv[2], NULL, 10);
 		first = 3;
 	}
-	if (argc - first < 2 || argc - first > MAX_VERSIONS || argv[first][0] == '-' || turns == 0 || turns > 100000) {
-		fprintf(stderr, "usage: metaslot-versions [--turns N] LIBRARY.so LIBRARY.so...\n"
-				"Times builds of the library in turns, in one process; ratios are to the first.\n");
-		return 2;
+	bool wants_help = argc == 2 && !strcmp(argv[1], "--help");
+	if (wants_help || argc - first < 2 || argc - first > MAX_VERSIONS || argv[first][0] == '-' || turns == 0 ||
+	    turns > 100000) {
+		fprintf(wants_help ? stdout : stderr,
+			"usage: metaslot-versions [--turns N] LIBRARY.so LIBRARY.so...\n"
+			"Times builds of the library in turns, in one process; ratios are to the first. N: 200.\n");
+		return wants_help ? 0 : 2;
 	}
 	/* All on one processor, the first that this process may use. */
 	if (!sched_getaffinity(0, sizeof(one), &one)) {

@@ -20,7 +20,7 @@ static const char *const plants[PLANT_NR] = {"none", "cookie", "double-drop", "t
 
 static int usage(FILE *to, int status)
 {
-	fputs("metaslot-stress [--threads N] [--seconds S] [--mix NAME] [--seed N] [--json FILE]\n"
+	fputs("metaslot-stress [--threads N (2)] [--seconds S (2)] [--mix NAME (refcount)] [--seed N] [--json FILE]\n"
 	      "                [--fault NAME]... [--stall S] [--audit S] [--summary FILE] [--sequence]\n"
 	      "                [--place compact|scatter|node|none|CPUS] [--memory local|remote|interleaved]\n"
 	      "exit status: 0 held, 1 broken, 2 usage, 77 cannot run here\n"
@@ -34,6 +34,7 @@ static int usage(FILE *to, int status)
 	      "            puts them, or on a list such as 0-3,8 (compact, or none if threads outnumber cpus)\n"
 	      "--memory    what a thread touches first lies on its node, on the farthest one, or on all in turn "
 	      "(local)\n"
+	      "--plant     a defect on purpose, for the oracle to find: cookie, double-drop, two-winners, stale, leak\n"
 	      "mixes:\n",
 	      to);
 	for (size_t i = 0; i < NR_MIXES; i++)

@@ -100,6 +100,9 @@ static void the_count_of_live_handles_has_a_limit(void **state)
 	FAULTS(MSLOT_FAULT_OVERFLOW, "mslot_frame_clone", assert_null(mslot_frame_clone(frame)));
 	FAULTS(MSLOT_FAULT_OVERFLOW, "mslot_frame_from_raw",
 	       REFUSES(MSLOT_OVERFLOW, mslot_frame_from_raw(region, PADDR(4), &why)));
+	struct mslot_segment segment;
+	FAULTS(MSLOT_FAULT_OVERFLOW, "mslot_segment_from_raw",
+	       assert_err(mslot_segment_from_raw(region, PADDR(4), PADDR(5), &segment), MSLOT_OVERFLOW));
 	/* At the limit, what does not add still works. */
 	assert_int_equal(mslot_frame_clone_into_raw(frame), PADDR(4));
 	assert_err(mslot_frame_drop_raw(region, PADDR(4)), MSLOT_OK);

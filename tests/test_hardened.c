@@ -13,31 +13,34 @@ static struct mslot_segment segment;
 
 static void frame_calls(void)
 {
-	UNREGISTERED("mslot_frame_claim", assert_null(mslot_frame_claim(region, PADDR(9), &immediate, NULL, NULL)));
 	UNREGISTERED("mslot_frame_claim",
-		     assert_null(mslot_frame_claim(region, PADDR(9), &immediate, &(struct meta){1, 2}, NULL)));
-	UNREGISTERED("mslot_frame_get", assert_null(mslot_frame_get(region, PADDR(0), NULL)));
-	UNREGISTERED("mslot_frame_get", assert_null(mslot_frame_get_typed(region, PADDR(0), &immediate, NULL)));
+		     REFUSES(MSLOT_INVALID, mslot_frame_claim(region, PADDR(9), &immediate, NULL, &why)));
+	UNREGISTERED("mslot_frame_claim", REFUSES(MSLOT_INVALID, mslot_frame_claim(region, PADDR(9), &immediate,
+										   &(struct meta){1, 2}, &why)));
+	UNREGISTERED("mslot_frame_get", REFUSES(MSLOT_INVALID, mslot_frame_get(region, PADDR(0), &why)));
+	UNREGISTERED("mslot_frame_get",
+		     REFUSES(MSLOT_INVALID, mslot_frame_get_typed(region, PADDR(0), &immediate, &why)));
 	UNREGISTERED("mslot_frame_clone", assert_null(mslot_frame_clone(shared)));
 	UNREGISTERED("mslot_frame_drop", mslot_frame_drop(stale_frame(shared)));
 	UNREGISTERED("mslot_frame_into_raw",
 		     assert_int_equal(mslot_frame_into_raw(stale_frame(shared)), MSLOT_PADDR_NONE));
 	UNREGISTERED("mslot_frame_clone_into_raw",
 		     assert_int_equal(mslot_frame_clone_into_raw(shared), MSLOT_PADDR_NONE));
-	UNREGISTERED("mslot_frame_from_raw", assert_null(mslot_frame_from_raw(region, PADDR(0), NULL)));
-	UNREGISTERED("mslot_frame_drop_raw", assert_true(mslot_frame_drop_raw(region, PADDR(0)) != MSLOT_OK));
-	UNREGISTERED("mslot_frame_try_unique", assert_null(mslot_frame_try_unique(shared, NULL)));
+	UNREGISTERED("mslot_frame_from_raw", REFUSES(MSLOT_INVALID, mslot_frame_from_raw(region, PADDR(0), &why)));
+	UNREGISTERED("mslot_frame_drop_raw", assert_err(mslot_frame_drop_raw(region, PADDR(0)), MSLOT_INVALID));
+	UNREGISTERED("mslot_frame_try_unique", REFUSES(MSLOT_INVALID, mslot_frame_try_unique(shared, &why)));
 }
 
 static void unique_calls(void)
 {
-	UNREGISTERED("mslot_unique_claim", assert_null(mslot_unique_claim(region, PADDR(9), &immediate, NULL, NULL)));
+	UNREGISTERED("mslot_unique_claim",
+		     REFUSES(MSLOT_INVALID, mslot_unique_claim(region, PADDR(9), &immediate, NULL, &why)));
 	UNREGISTERED("mslot_unique_drop", mslot_unique_drop(stale_unique(unique)));
 	UNREGISTERED("mslot_unique_reset_as_unused", mslot_unique_reset_as_unused(stale_unique(unique)));
 	UNREGISTERED("mslot_unique_into_raw",
 		     assert_int_equal(mslot_unique_into_raw(stale_unique(unique)), MSLOT_PADDR_NONE));
 	UNREGISTERED("mslot_unique_share", assert_null(mslot_unique_share(stale_unique(unique))));
-	UNREGISTERED("mslot_unique_from_raw", assert_null(mslot_unique_from_raw(region, PADDR(1), NULL)));
+	UNREGISTERED("mslot_unique_from_raw", REFUSES(MSLOT_INVALID, mslot_unique_from_raw(region, PADDR(1), &why)));
 	UNREGISTERED("mslot_unique_repurpose",
 		     assert_true(mslot_unique_repurpose(stale_unique(unique), &immediate, NULL) != MSLOT_OK));
 }
@@ -47,8 +50,8 @@ static void segment_calls(void)
 	struct mslot_segment other;
 	uint64_t start, end;
 
-	UNREGISTERED("mslot_segment_claim",
-		     assert_true(mslot_segment_claim(region, PADDR(9), PADDR(10), &immediate, NULL, NULL, &other)));
+	UNREGISTERED("mslot_segment_claim", assert_true(mslot_segment_claim(region, PADDR(9), PADDR(10), &immediate,
+									    NULL, NULL, &other) == MSLOT_INVALID));
 	UNREGISTERED("mslot_segment_clone", assert_true(mslot_segment_clone(&segment, &other)));
 	UNREGISTERED("mslot_segment_slice", assert_true(mslot_segment_slice(&segment, 0, FRAME, &other)));
 	UNREGISTERED("mslot_segment_split", assert_true(mslot_segment_split(&segment, FRAME, &other)));
@@ -65,8 +68,10 @@ static void alloc_calls(void)
 {
 	struct mslot_segment other;
 
-	UNREGISTERED("mslot_alloc_frame", assert_null(mslot_alloc_frame(region, &immediate, NULL, NULL, NULL)));
-	UNREGISTERED("mslot_alloc_unique", assert_null(mslot_alloc_unique(region, &immediate, NULL, NULL, NULL)));
+	UNREGISTERED("mslot_alloc_frame",
+		     REFUSES(MSLOT_INVALID, mslot_alloc_frame(region, &immediate, NULL, NULL, &why)));
+	UNREGISTERED("mslot_alloc_unique",
+		     REFUSES(MSLOT_INVALID, mslot_alloc_unique(region, &immediate, NULL, NULL, &why)));
 	UNREGISTERED("mslot_alloc_segment",
 		     assert_true(mslot_alloc_segment(region, 2, 1, &immediate, NULL, NULL, NULL, &other)));
 }
@@ -104,7 +109,8 @@ static void what_needs_a_section_is_a_fault_outside(void **state)
 	if (!strcmp(mslot_reclaim_flavor(), "qsbr"))
 		skip();
 	FAULTS(MSLOT_FAULT_NO_SECTION, "mslot_read_unlock", mslot_read_unlock());
-	FAULTS(MSLOT_FAULT_NO_SECTION, "mslot_peek", assert_null(mslot_peek(region, PADDR(0), &deferred, NULL)));
+	FAULTS(MSLOT_FAULT_NO_SECTION, "mslot_peek",
+	       REFUSES(MSLOT_INVALID, mslot_peek(region, PADDR(0), &deferred, &why)));
 	assert_string_equal(caught.last.status, "none");
 	/* It is as if they had not been. */
 	mslot_read_lock();

@@ -33,10 +33,11 @@ MSLOT_API const char *mslot_status_name(enum mslot_status status);
 struct mslot_view {
 	uint64_t paddr;
 	enum mslot_status status;
-	uint32_t ref_count;	       /**< references, forgotten ones included; a unique frame has 1 */
-	uint32_t raw_count;	       /**< forgotten references */
-	uint32_t generation;	       /**< incarnations so far, modulo 2^17 */
-	const struct mslot_type *type; /**< NULL where there is no metadata: unused, busy, broken */
+	uint32_t ref_count;  /**< references, forgotten ones included; a unique frame has 1 */
+	uint32_t raw_count;  /**< forgotten references */
+	uint32_t generation; /**< incarnations so far, modulo 2^17; a claim of several frames that is refused counts,
+				too */
+	const struct mslot_type *type; /**< NULL where there is no metadata: unused, busy, hole, broken */
 };
 
 /**

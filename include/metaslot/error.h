@@ -76,7 +76,8 @@ struct mslot_fault {
  * Installs the function that is told of every fault.
  *
  * The default prints kind, call, paddr and counts to stderr and aborts. If `fn` returns, the faulting call
- * has had no effect: the counts are as they were, and a handle-returning call gives NULL.
+ * has had no effect: the counts are as they were, and a handle-returning call gives NULL. Calls that only hardened
+ * builds refuse, by UNREGISTERED and NO_SECTION, answer INVALID where they answer an error.
  *
  * @fn   called on the faulting thread, outside any lock of the library; NULL restores the default
  * @ctx  handed to `fn`

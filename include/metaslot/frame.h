@@ -104,8 +104,9 @@ MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_frame_get(struct mslot_reg
 
 /**
  * Takes another reference to the shared frame at `paddr` if it carries metadata of `type`.
- * As mslot_frame_get(), and: Errors: WRONG_TYPE: it carries another; INVALID: `type` is NULL.
- * Source: OSTD `Frame::try_from`.
+ * As mslot_frame_get(), whose name its faults bear, and: Errors: WRONG_TYPE: it carries another; INVALID: `type` is
+ * NULL. Only who holds a reference can tell the type: so a refusal for it gets and drops, and like any drop it may be
+ * the last one, and run the on_drop of that other type. Source: OSTD `Frame::try_from`.
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *
 mslot_frame_get_typed(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type, enum mslot_err *why);
@@ -135,6 +136,7 @@ MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_frame_clone(const struct m
  * Context:  any registered thread, also inside a reader section and from on_drop.
  * Errors:   NOT_FORGOTTEN: raw_count is 0; UNIQUE: a unique handle was forgotten here;
  *           OUT_OF_BOUND, NOT_ALIGNED: `paddr`.
+ * Faults:   overflow of the live handles (then OVERFLOW if the handler returns).
  * Source:   OSTD `Frame::from_raw`.
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_frame_from_raw(struct mslot_region *region, uint64_t paddr,
@@ -179,7 +181,7 @@ MSLOT_API enum mslot_err mslot_frame_drop_raw(struct mslot_region *region, uint6
  * Progress: lock-free, one RMW where nobody interferes.
  * Context:  any registered thread, also inside a reader section and from on_drop.
  * Errors:   IN_USE: other references, forgotten ones included, are out.
- * Faults:   dead handle (then UNUSED, BUSY or UNIQUE if the handler returns).
+ * Faults:   dead handle (then UNUSED, BUSY, UNIQUE or IN_USE if the handler returns).
  * Source:   OSTD `UniqueFrame::try_from`.
  */
 MSLOT_API MSLOT_MUST_USE struct mslot_unique *mslot_frame_try_unique(struct mslot_frame *frame, enum mslot_err *why);

@@ -53,8 +53,9 @@ MSLOT_API enum mslot_err mslot_thread_unregister(void);
 /** Enters a reader section; sections nest. Progress: wait-free. Context: a registered, online thread. Order: acquires
  *  `retire`: what a finished grace period waited for is not to be found any more. */
 MSLOT_API void mslot_read_lock(void);
-/** Leaves a reader section, which was entered: one that was not makes the thread's later ones void, and is a fault in
- *  hardened builds, but under qsbr. Progress: wait-free. Order: releases `grace`. */
+/** Leaves a reader section, which was entered: one that was not makes the thread's later ones void, and each of its
+ *  waits answer BUSY; it is a fault in hardened builds, but under qsbr. Progress: wait-free. Order: releases `grace`.
+ */
 MSLOT_API void mslot_read_unlock(void);
 
 /*

@@ -68,11 +68,16 @@ struct mslot_region_config {
 	/**
 	 * How many retired slots may wait for their grace period; 0 for no limit. Drops never wait, so claims of
 	 * deferred types are refused with BUSY from
-	 *   limit - min(limit / 2, registered threads * (64 frames held + up to 128 dropped and not counted yet))
-	 * on. The limit is passed only where more are held when claims stop, and dropped then.
+	 *   limit - min(limit / 2, threads * (64 + 2 * min(64, limit / 256)))
+	 * on, where threads are the registered ones and the library's own, one or two: room for 64 frames that each
+	 * holds, and for those that it has dropped and not counted yet. The limit is passed only where more are held
+	 * when claims stop, and dropped then.
 	 */
 	uint64_t backlog_limit;
-	/** At the limit, a claim outside a reader section waits for a grace period instead of being refused. */
+	/**
+	 * At the limit, a claim outside reader sections and on_drop waits for a grace period, and is refused only if
+	 * there is no room even then.
+	 */
 	bool claims_may_wait;
 	/**
 	 * Asks the kernel for huge pages for the slots. Slots that are met in random order then cost no miss of the
@@ -117,7 +122,7 @@ MSLOT_API MSLOT_MUST_USE struct mslot_region *mslot_region_create(const struct m
  *
  * Order:    as mslot_barrier().
  * Progress: blocking (grace periods, and a walk over the slots that were ever claimed).
- * Context:  a registered thread, outside reader sections and on_drop.
+ * Context:  any thread, registered or not, outside reader sections and on_drop.
  * Errors:   IN_USE: a handle or a forgotten reference is out, and nothing is freed; BUSY: called inside a
  *           reader section or from on_drop.
  */

@@ -51,7 +51,8 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_claim(struct mslot_region 
 
 /**
  * Drops the references to all frames and empties the segment.
- * Per frame as mslot_frame_drop(). An empty segment, or NULL, does nothing. Source: OSTD `Segment::drop`.
+ * Per frame as mslot_frame_drop(): a fault is told of each frame that has one, and the others are dropped all the same.
+ * An empty segment, or NULL, does nothing. Source: OSTD `Segment::drop`.
  */
 MSLOT_API void mslot_segment_drop(struct mslot_segment *segment);
 
@@ -124,6 +125,7 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_into_raw(struct mslot_segm
  * Progress: lock-free, O(frames).
  * Errors:   NOT_FORGOTTEN, UNIQUE: of the first frame without a forgotten reference; OUT_OF_BOUND, NOT_ALIGNED:
  *           the range; INVALID: empty or backward range, `out` NULL.
+ * Faults:   overflow of a frame's live handles (then OVERFLOW if the handler returns).
  * Source:   OSTD `Segment::from_raw`.
  */
 MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_from_raw(struct mslot_region *region, uint64_t start,

@@ -116,7 +116,7 @@ MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_unique_from_raw(struct m
  * Progress: wait-free, or blocking for a grace period as said.
  * Context:  a registered thread; where it would have to wait, outside reader sections and on_drop.
  * Errors:   INVALID: `type`; BUSY: it would have to wait and must not, nothing has changed.
- * Faults:   dead handle (then UNUSED, IN_USE or BUSY if the handler returns).
+ * Faults:   dead handle (then UNUSED, IN_USE, BUSY or UNIQUE if the handler returns).
  * Source:   OSTD `UniqueFrame::repurpose`.
  */
 MSLOT_API enum mslot_err mslot_unique_repurpose(struct mslot_unique *unique, const struct mslot_type *type,

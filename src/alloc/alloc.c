@@ -74,7 +74,7 @@ static NOINLINE struct mslot_frame *alloc_frame_slow(struct mslot_region *region
 {
 	struct slot *slot;
 
-	HARDENED_REGISTERED("mslot_alloc_frame", NULL);
+	HARDENED_REGISTERED("mslot_alloc_frame", why_null(why, MSLOT_INVALID));
 	slot = allocate_one(region, type, meta, options, why);
 	if (slot)
 		slot_publish(slot, slot_peek_state(slot));
@@ -106,7 +106,7 @@ struct mslot_unique *mslot_alloc_unique(struct mslot_region *region, const struc
 {
 	struct slot *slot;
 
-	HARDENED_REGISTERED("mslot_alloc_unique", NULL);
+	HARDENED_REGISTERED("mslot_alloc_unique", why_null(why, MSLOT_INVALID));
 	slot = allocate_one(region, type, meta, options, why);
 	if (slot)
 		slot_publish_unique(slot, slot_peek_state(slot));

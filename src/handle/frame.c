@@ -46,7 +46,7 @@ static NOINLINE struct mslot_frame *claim_slow(struct mslot_region *region, uint
 	struct slot *slot;
 	uint64_t claimed;
 
-	HARDENED_REGISTERED("mslot_frame_claim", NULL);
+	HARDENED_REGISTERED("mslot_frame_claim", why_null(why, MSLOT_INVALID));
 	slot = region_slot(region, paddr, &err);
 	if (!slot || (err = slot_claim_for(region, slot, type, &claimed))) {
 		why_set(why, err);
@@ -84,7 +84,7 @@ static NOINLINE struct mslot_frame *get_refused(struct mslot_region *region, uin
 	enum mslot_err err = MSLOT_OK;
 	struct slot *slot;
 
-	HARDENED_REGISTERED("mslot_frame_get", NULL);
+	HARDENED_REGISTERED("mslot_frame_get", why_null(why, MSLOT_INVALID));
 	slot = region_slot(region, paddr, &err);
 	if (slot)
 		err = state_get(seen);
@@ -205,7 +205,7 @@ static NOINLINE struct mslot_frame *from_raw_slow(struct mslot_region *region, u
 	enum mslot_err err = MSLOT_OK;
 	struct slot *slot;
 
-	HARDENED_REGISTERED("mslot_frame_from_raw", NULL);
+	HARDENED_REGISTERED("mslot_frame_from_raw", why_null(why, MSLOT_INVALID));
 	slot = region_slot(region, paddr, &err);
 	if (slot && !(err = slot_from_raw(slot)))
 		return slot_frame(slot);
@@ -252,7 +252,7 @@ struct mslot_unique *mslot_frame_try_unique(struct mslot_frame *frame, enum mslo
 	struct slot *slot = frame_slot(frame);
 	enum mslot_err err;
 
-	HARDENED_REGISTERED("mslot_frame_try_unique", NULL);
+	HARDENED_REGISTERED("mslot_frame_try_unique", why_null(why, MSLOT_INVALID));
 	err = slot_try_unique(slot, !type_is_immediate(slot_type(slot)));
 	if (LIKELY(!err))
 		return slot_unique(slot);

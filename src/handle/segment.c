@@ -218,6 +218,9 @@ enum mslot_err mslot_segment_from_raw(struct mslot_region *region, uint64_t star
 	for (uint64_t i = 0; i < nr; i++) {
 		err = slot_from_raw(&slots[i]);
 		if (err) {
+			if (err == MSLOT_OVERFLOW)
+				slot_fault(MSLOT_FAULT_OVERFLOW, "mslot_segment_from_raw", &slots[i],
+					   slot_peek_state(&slots[i]));
 			while (i--)
 				(void)slot_forget(&slots[i], INTO_RAW);
 			return err;

@@ -14,7 +14,7 @@ struct mslot_unique *mslot_unique_claim(struct mslot_region *region, uint64_t pa
 	struct slot *slot;
 	uint64_t claimed;
 
-	HARDENED_REGISTERED("mslot_unique_claim", NULL);
+	HARDENED_REGISTERED("mslot_unique_claim", why_null(why, MSLOT_INVALID));
 	slot = region_slot(region, paddr, &err);
 	if (!slot || (err = slot_claim_for(region, slot, type, &claimed))) {
 		why_set(why, err);
@@ -78,7 +78,7 @@ struct mslot_unique *mslot_unique_from_raw(struct mslot_region *region, uint64_t
 	enum mslot_err err = MSLOT_OK;
 	struct slot *slot;
 
-	HARDENED_REGISTERED("mslot_unique_from_raw", NULL);
+	HARDENED_REGISTERED("mslot_unique_from_raw", why_null(why, MSLOT_INVALID));
 	slot = region_slot(region, paddr, &err);
 	if (slot && LIKELY(!(err = slot_unique_from_raw(slot))))
 		return slot_unique(slot);

@@ -61,8 +61,8 @@ static NOINLINE const void *peek_slow(const struct mslot_region *region, uint64_
 FLATTEN const void *mslot_peek(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
 			       enum mslot_err *why)
 {
-	HARDENED_REGISTERED("mslot_peek", NULL);
-	HARDENED_IN_SECTION("mslot_peek", NULL);
+	HARDENED_REGISTERED("mslot_peek", why_null(why, MSLOT_INVALID));
+	HARDENED_IN_SECTION("mslot_peek", why_null(why, MSLOT_INVALID));
 	uint64_t index = region_index(region, paddr);
 
 	/* An immediate type is not what its slots carry. */

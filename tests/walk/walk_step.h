@@ -116,15 +116,15 @@ static void op_segment_from_raw(unsigned i, unsigned arg)
 	unsigned nr;
 	struct mslot_segment want = walk_segment(i, arg, &nr), out = {0};
 	struct ref_slot before[WALK_SLOTS];
-	enum mslot_err err = i + nr > WALK_SLOTS ? MSLOT_OUT_OF_BOUND : MSLOT_OK;
+	struct ref_answer answer = REF_ERR(i + nr > WALK_SLOTS ? MSLOT_OUT_OF_BOUND : MSLOT_OK);
 
 	memcpy(before, walk.ref, sizeof(before));
-	for (unsigned j = i; !err && j < i + nr; j++)
-		err = ref_from_raw(&walk.ref[j]).err;
-	if (err)
+	for (unsigned j = i; ref_is_ok(answer) && j < i + nr; j++)
+		answer = ref_from_raw(&walk.ref[j]);
+	if (!ref_is_ok(answer))
 		memcpy(walk.ref, before, sizeof(before));
-	EXPECT(mslot_segment_from_raw(walk.region, want.start, want.end, &out) == err);
-	EXPECT(out.end == (err ? 0 : want.end));
+	walk_expect(answer, mslot_segment_from_raw(walk.region, want.start, want.end, &out));
+	EXPECT(out.end == (ref_is_ok(answer) ? want.end : 0));
 }
 
 /* Splitting, taking off and joining change no count. */
