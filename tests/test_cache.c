@@ -126,7 +126,7 @@ static void what_was_freed_elsewhere_is_allocated(void **state)
 
 static struct mslot_frame *alloc_at(unsigned index)
 {
-	struct mslot_frame *frame = mslot_alloc_frame(region, &immediate, NULL, NULL, NULL);
+	struct mslot_frame *frame = mslot_alloc_frame(region, &immediate, &(struct meta){1, 2}, NULL, NULL);
 
 	assert_non_null(frame);
 	assert_int_equal(mslot_frame_paddr(frame), BASE + index * FRAME);
@@ -149,6 +149,30 @@ static void a_hot_frame_that_is_in_use_is_not_given_back(void **state)
 		assert_int_equal(in_index(), every & ~UINT64_C(1));
 	}
 	mslot_frame_drop(frame);
+	cache_flush();
+	assert_int_equal(in_index(), every);
+}
+
+/* The hot frame is not, either, and who gives its row back does not tell of it. */
+static void what_is_reset_as_unused_is_not_allocated_next(void **state)
+{
+	struct mslot_frame *frame = alloc_at(0);
+	(void)state;
+
+	mslot_frame_drop(frame);
+	frame = alloc_at(0);
+	mslot_unique_reset_as_unused(mslot_frame_try_unique(frame, NULL));
+	mslot_frame_drop(alloc_at(1));
+	cache_flush();
+	assert_int_equal(in_index(), every & ~UINT64_C(1));
+	mslot_unique_reset_as_unused(mslot_alloc_unique(region, &immediate, NULL, NULL, NULL));
+	frame = alloc_at(2);
+	mslot_frame_drop(frame);
+	cache_flush();
+	assert_int_equal(in_index(), every & ~UINT64_C(3));
+	/* Both are free, and can be claimed. */
+	mslot_frame_drop(mslot_frame_claim(region, BASE, &immediate, NULL, NULL));
+	mslot_frame_drop(mslot_frame_claim(region, BASE + FRAME, &immediate, NULL, NULL));
 	cache_flush();
 	assert_int_equal(in_index(), every);
 }
@@ -203,6 +227,7 @@ int main(void)
 		TEST(what_was_freed_elsewhere_is_allocated),
 		TEST(a_hot_frame_that_is_in_use_is_not_given_back),
 		TEST(what_is_freed_beside_a_hot_frame_goes_to_the_index),
+		TEST(what_is_reset_as_unused_is_not_allocated_next),
 		TEST(a_frame_of_another_region_is_never_given),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

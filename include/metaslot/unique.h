@@ -31,7 +31,8 @@ MSLOT_API void mslot_unique_drop(struct mslot_unique *unique);
  * Drops the handle without giving the frame back to whoever finds free frames.
  *
  * As mslot_unique_drop(), but no allocation is told of the frame: it is had by claiming its address, or by an
- * allocation that has found nothing else and asks every slot. For allocators.
+ * allocation that has found nothing else and asks every slot. (Or by the next one of another thread, if that one
+ * allocated it last, and as a shared frame.) For allocators.
  * Source: OSTD `UniqueFrame::reset_as_unused`.
  */
 MSLOT_API void mslot_unique_reset_as_unused(struct mslot_unique *unique);

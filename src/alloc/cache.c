@@ -73,8 +73,10 @@ static void index_give(const struct mslot_region *region, uint64_t row, uint64_t
 static void row_give(struct free_row *row)
 {
 	uintptr_t page = row_page(row);
+	uint64_t mask = row_frames(row, page);
 
-	index_give(row->region, region_row(row->region, page), row_frames(row, page));
+	if (mask)
+		index_give(row->region, region_row(row->region, page), mask);
 }
 
 /* Empties a row into its index; `there` is a region that is known to be there, or NULL. */
@@ -93,24 +95,30 @@ static void row_flush(struct free_row *row, const struct mslot_region *there)
 	row_set(row, NULL, 0, 0);
 }
 
-/*
- * Numbers the threads from 0 on, and spreads them over an index: the bits of the number, the other way around, halve it
- * again and again. Rows that two threads take in turn would take their cache lines to and fro.
- */
-static uint32_t next_place(void)
+/* The bits of the number, the other way around, halve an index again and again. Rows that two threads take in turn
+ * would take their cache lines to and fro. */
+static uint32_t place_of(uint32_t number)
 {
-	uint32_t number = 0, place = 0;
-	bool is_used;
+	uint32_t place = 0;
 
-	do {
-		place = 0;
-		for (unsigned bit = 0; bit < 32; bit++)
-			place |= (number >> bit & 1) << (31 - bit);
-		is_used = false;
-		for (const struct free_cache *cache = caches; cache; cache = cache->next)
-			is_used |= cache->place == place;
-	} while (is_used && number++ < UINT32_MAX);
+	for (unsigned bit = 0; bit < 32; bit++)
+		place |= (number >> bit & 1) << (31 - bit);
 	return place;
+}
+
+/* Under the lock. The list ascends by the numbers; it goes to the first that is missing. */
+static void cache_list(void)
+{
+	struct free_cache **at = &caches;
+	uint32_t number = 0;
+
+	for (; *at && (*at)->number == number; at = &(*at)->next)
+		number++;
+	free_cache.number = number;
+	free_cache.place = place_of(number);
+	free_cache.next = *at;
+	*at = &free_cache;
+	free_cache.is_listed = true;
 }
 
 /* Whether the thread may remember anything. One that was never registered may not: nobody would learn of its end. */
@@ -120,10 +128,7 @@ static bool cache_is_usable(void)
 		return true;
 	if (!reclaim_self || pthread_mutex_trylock(&caches_lock))
 		return false;
-	free_cache.place = next_place();
-	free_cache.next = caches;
-	caches = &free_cache;
-	free_cache.is_listed = true;
+	cache_list();
 	pthread_mutex_unlock(&caches_lock);
 	return true;
 }
@@ -134,6 +139,9 @@ static NOINLINE void cache_give(struct slot *slot)
 	struct mslot_region *region = slot_region(slot);
 	uintptr_t page = (uintptr_t)slot >> SLOT_ROW_SHIFT;
 
+	/* As in give_back(). */
+	if (!region)
+		return;
 	if (!cache_is_usable()) {
 		index_give(region, region_row(region, page), slot_row_bit(slot));
 		return;

@@ -75,7 +75,7 @@ static inline void cache_take_first(const struct slot *first)
 	atomic_store_explicit(&own->mask, mask & (mask - 1), memory_order_relaxed);
 }
 
-/* Once it was found to be in use. */
+/* The same, or once it was found to be in use: the hot one goes, too. */
 static inline void cache_drop_first(const struct slot *first)
 {
 	cache_take_first(first);

@@ -55,7 +55,8 @@ static struct slot *find_frame(struct mslot_region *region, unsigned node)
 
 		for (uint64_t word; cache_first(region, &slot, &word); cache_drop_first(slot))
 			if (LIKELY(try_claim(region, slot))) {
-				cache_take_first(slot);
+				/* Its owner may be unique, and not want it to be found again. */
+				cache_drop_first(slot);
 				return slot;
 			}
 	} while (cache_refill(region, node));

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The grace-period thread: runs grace periods while slots wait for one, recycles what nobody else does, and
- * answers those who wait. One per process, started with the first registered thread; it sleeps while no slot is
- * retired.
+ * The grace-period thread: runs grace periods while slots wait for one, recycles what nobody else does, and answers
+ * those who wait. One per process, started with the first registered thread; it sleeps while nothing is retired.
  *
  * Promises: a slot retired by a thread that then pauses, exits or never registered is recycled all the same.
  * Needs:    grace.h; reclaim.c for queues and recycling; POSIX semaphores, whose post never waits.
@@ -352,6 +351,7 @@ void grace_thread_unregister(struct reclaim_thread *thread)
 		at = &(*at)->next;
 	*at = thread->next;
 	reclaim_tally(&reclaim_nr_threads, UINT64_MAX);
+	reclaim_leave(thread);
 	gone_retired += reclaim_nr_retired(thread);
 	/* [relaxed] our own. */
 	gone_recycled += atomic_load_explicit(&thread->nr_recycled, memory_order_relaxed);

@@ -188,6 +188,9 @@ bool grace_thread_is_self(void);
 enum mslot_err grace_thread_wait(bool drain);
 enum mslot_err grace_thread_register(struct reclaim_thread *thread);
 void grace_thread_unregister(struct reclaim_thread *thread);
+/* Hands what both queues of the calling thread hold to the grace-period thread. When nobody flips or collects them any
+ * more, but before anybody can find that: a drain finds the thread in the registry, or what it has left. */
+void reclaim_leave(struct reclaim_thread *self);
 
 /* What the grace-period thread knows of the whole, at one moment. */
 struct grace_snapshot {

@@ -18,13 +18,14 @@ static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t exit_key;
 static bool has_key;
 
-/* What a queue holds goes to the grace-period thread. Nobody else uses the queue: see unregister(). */
-static void adopt_queue(struct retire_queue *queue)
+void reclaim_leave(struct reclaim_thread *self)
 {
-	struct retire_batch all = retire_queue_take_all(queue);
+	for (unsigned i = 0; i < 2; i++) {
+		struct retire_batch all = retire_queue_take_all(&self->queue[i]);
 
-	if (all.head)
-		grace_thread_adopt(all.head, all.tail);
+		if (all.head)
+			grace_thread_adopt(all.head, all.tail);
+	}
 }
 
 static void unregister(void *thread)
@@ -34,10 +35,7 @@ static void unregister(void *thread)
 	if (give_back_upward())
 		give_back_upward()->thread_exits();
 	reclaim_count_flush(self);
-	/* Once out of the registry, nobody flips or collects our queues any more: both are ours. */
 	grace_thread_unregister(self);
-	adopt_queue(&self->queue[0]);
-	adopt_queue(&self->queue[1]);
 	reclaim_become(NULL);
 	/* A thread may end inside one, and a grace period would wait for it. */
 	while (grace_in_section())

@@ -31,8 +31,8 @@ struct free_cache {
 	struct free_row freed; /* collects what is freed elsewhere */
 	struct free_cache *next;
 	bool is_listed;
-	/* Where in an index it looks first, as a share of 2^32; no two threads' are the same. */
-	uint32_t place;
+	uint32_t number; /* no two that are listed have the same */
+	uint32_t place;	 /* where in an index it looks first, as a share of 2^32 */
 };
 extern _Thread_local struct free_cache free_cache __attribute__((tls_model("initial-exec")));
 
@@ -97,6 +97,15 @@ static inline unsigned give_back_begin(struct slot *slot)
 	return attention;
 }
 
+/* Before a slot becomes unused of which nobody is to be told. */
+static inline void give_back_never(const struct slot *slot)
+{
+	/* [relaxed] our own. */
+	if (atomic_load_explicit(&free_cache.own.hot, memory_order_relaxed) == slot)
+		/* [relaxed] a hint: others look at the slot. */
+		atomic_store_explicit(&free_cache.own.hot, NULL, memory_order_relaxed);
+}
+
 /* After a slot has become unused. Who is told too late asks the slots. */
 static inline void give_back(struct slot *slot, unsigned attention)
 {
@@ -105,8 +114,10 @@ static inline void give_back(struct slot *slot, unsigned attention)
 	/* [relaxed] our own. It was allocated from there, and is there still. */
 	if (LIKELY(atomic_load_explicit(&free_cache.own.hot, memory_order_relaxed) == slot))
 		return;
+	/* NULL where its last frame was this one, and it is about to end. */
+	struct mslot_region *region = slot_region(slot);
 	/* [acquire:attach] the region's hints are made. Until then they say that all is free. */
-	if (atomic_load_explicit(&slot_region(slot)->hints_stage, memory_order_acquire) != HINTS_MADE)
+	if (UNLIKELY(!region) || atomic_load_explicit(&region->hints_stage, memory_order_acquire) != HINTS_MADE)
 		return;
 	if (LIKELY(free_row_add(&free_cache.own, slot)) || free_row_add(&free_cache.freed, slot))
 		return;

@@ -172,6 +172,24 @@ static void barrier(void)
 	MODEL_CHECK(mslot_barrier(model_region) == MSLOT_OK);
 }
 
+static _Atomic bool is_dropped;
+
+static void drop_0_tell_and_exit(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	mslot_frame_drop(frames[0]);
+	atomic_store_explicit(&is_dropped, true, memory_order_release);
+	MODEL_CHECK(mslot_thread_unregister() == MSLOT_OK);
+}
+
+static void wait_if_dropped(void)
+{
+	if (!atomic_load_explicit(&is_dropped, memory_order_acquire))
+		return;
+	MODEL_CHECK(mslot_barrier(model_region) == MSLOT_OK);
+	MODEL_CHECK(model_count(MODEL_ENDED) == 1);
+}
+
 static void drop_0_and_wait(void)
 {
 	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
@@ -249,6 +267,7 @@ const struct model models[] = {
 	{"retire/peek-and-drain", 2, hold_two, two_recycled, {drop_yield_drop_two, peek, model_daemon}},
 	{"retire/flip-and-back-at-once", 2, hold_two, two_recycled, {drop_yield_drop_two, barrier, model_daemon}},
 	{"retire/barrier", 2, hold_one, two_recycled, {drop_0_and_wait, model_daemon}},
+	{"retire/exit-and-barrier", 2, hold_one, one_recycled, {drop_0_tell_and_exit, wait_if_dropped, model_daemon}},
 	{"retire/two-put", 2, hold_two_handles, one_recycled, {drop_0, drop_0_unregistered, model_daemon}},
 	{"retire/resurrect", 2, hold_one, one_recycled, {drop_0, get_drop, model_daemon}},
 	{"retire/peek-and-drain-own", 2, register_and_hold, one_recycled, {drop_yield_drain, peek, model_daemon}},

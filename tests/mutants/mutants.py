@@ -90,7 +90,8 @@ RECLAIM = [
      "if (UNLIKELY(!reclaim_newest.cookie))"),
     ("an adopted slot waits for no grace period", "reclaim/grace_thread.c",
      "retire_queue_rotate(&orphans, completed + 1, completed)", "retire_queue_rotate(&orphans, completed, completed)"),
-    ("a batch is lost at thread exit", "reclaim/thread.c", "\tadopt_queue(&self->queue[1]);\n", ""),
+    ("a batch is lost at thread exit", "reclaim/thread.c", "for (unsigned i = 0; i < 2; i++)",
+     "for (unsigned i = 0; i < 1; i++)"),
     ("a batch that is appended keeps its old end", "reclaim/retire_queue.h", "\tto->tail = from->tail;\n",
      "\tif (!to->tail)\n\t\tto->tail = from->tail;\n"),
     ("a thread that ends stays in the registry", "reclaim/grace_thread.c", "\t*at = thread->next;\n", ""),
@@ -145,14 +146,13 @@ RANGES = [
 
 # What a thread remembers of free frames.
 CACHES = [
-    ("threads look for free frames in one place", "alloc/cache.c", "is_used |= cache->place == place;", "(void)cache;"),
+    ("threads look for free frames in one place", "alloc/cache.c", "free_cache.place = place_of(number);", "free_cache.place = 0;"),
     ("rows before a thread's place are not found", "alloc/free_index.c",
      "\t\t\tif (!from)\n\t\t\t\treturn 0;\n\t\t\tat = from = 0;\n\t\t\tcontinue;\n", "\t\t\treturn 0;\n"),
     ("a row keeps its hot frame when it becomes another", "alloc/cache.c",
      "\tatomic_store_explicit(&row->hot, NULL, memory_order_relaxed);\n", ""),
     ("who gives a row back keeps its hot frame", "alloc/cache.c",
-     "index_give(row->region, region_row(row->region, page), row_frames(row, page));",
-     "index_give(row->region, region_row(row->region, page), row_get(&row->mask));"),
+     "uint64_t mask = row_frames(row, page);\n\n\tif (mask)", "uint64_t mask = row_get(&row->mask);\n\n\tif (mask)"),
     ("a row with nothing but its hot frame is not given back", "alloc/cache.c",
      "if (!row_is_empty(row)) {", "if (row_get(&row->mask)) {"),
     ("who starves does not see the hot frames of others", "alloc/cache.c",
