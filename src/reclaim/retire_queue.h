@@ -51,9 +51,9 @@ static inline uint64_t retire_queue_nr_in(const struct retire_queue *queue)
 
 static inline uint64_t retire_queue_size(const struct retire_queue *queue)
 {
-	/* [relaxed] exact for the user. Others may see more gone than came, and get a huge number: not zero, a hint
-	 * still. */
-	uint64_t nr_out = atomic_load_explicit(&queue->nr_out, memory_order_relaxed);
+	/* [acquire:counted] exact for the user; others see all come that they see gone, so they never see none left
+	 * where some are: the grace-period thread would sleep. */
+	uint64_t nr_out = atomic_load_explicit(&queue->nr_out, memory_order_acquire);
 
 	return retire_queue_nr_in(queue) - nr_out;
 }
@@ -100,8 +100,8 @@ static inline void retire_queue_count_out(struct retire_queue *queue, uint64_t n
 	/* [relaxed] as above. */
 	uint64_t nr_out = atomic_load_explicit(&queue->nr_out, memory_order_relaxed) + nr;
 
-	/* [relaxed] as above. */
-	atomic_store_explicit(&queue->nr_out, nr_out, memory_order_relaxed);
+	/* [release:counted] what has come before is seen by who sees it gone. */
+	atomic_store_explicit(&queue->nr_out, nr_out, memory_order_release);
 }
 
 /* Moves the batches that have elapsed. */
