@@ -64,8 +64,8 @@ static void usage(FILE *to)
 		"                  nothing\n"
 		"  --place P       where threads run: compact (default), scatter, node, none, or a list of cpus: "
 		"0-3,8\n"
-		"  --rounds N      replay each trace N times; 0 (default): once to warm up, then for about half a "
-		"second\n"
+		"  --rounds N      replay each trace N times; 0 (default): once to warm up, then for a while\n"
+		"  --seconds S     how long that while is (default 0.5)\n"
 		"  --json FILE     write the result there\n"
 		"  --help\n",
 		MAX_THREADS);
@@ -79,6 +79,17 @@ static bool parse_unsigned(const char *text, unsigned most, unsigned *out)
 	if (*text < '0' || *text > '9' || *end || value > most)
 		return false;
 	*out = (unsigned)value;
+	return true;
+}
+
+static bool parse_seconds(const char *text, double *out)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (*text < '0' || *text > '9' || *end || !(value <= 86400))
+		return false;
+	*out = value;
 	return true;
 }
 
@@ -105,17 +116,13 @@ static bool choose_impl(struct options *options)
 /* 0, or the exit status plus one. */
 static int parse(int argc, char **argv, struct options *options)
 {
-	enum { IMPL = 1, THREADS, MODE, RECLAIM, ROUNDS, PLACE, JSON, HELP };
+	enum { IMPL = 1, THREADS, MODE, RECLAIM, ROUNDS, SECONDS, PLACE, JSON, HELP };
 	static const struct option known[] = {
-		{"impl", required_argument, NULL, IMPL},
-		{"threads", required_argument, NULL, THREADS},
-		{"mode", required_argument, NULL, MODE},
-		{"reclaim", required_argument, NULL, RECLAIM},
-		{"rounds", required_argument, NULL, ROUNDS},
-		{"json", required_argument, NULL, JSON},
-		{"place", required_argument, NULL, PLACE},
-		{"help", no_argument, NULL, HELP},
-		{0},
+		{"impl", required_argument, NULL, IMPL},     {"threads", required_argument, NULL, THREADS},
+		{"mode", required_argument, NULL, MODE},     {"reclaim", required_argument, NULL, RECLAIM},
+		{"rounds", required_argument, NULL, ROUNDS}, {"seconds", required_argument, NULL, SECONDS},
+		{"json", required_argument, NULL, JSON},     {"place", required_argument, NULL, PLACE},
+		{"help", no_argument, NULL, HELP},	     {0},
 	};
 	struct replay_config *config = &options->config;
 	const char *why;
@@ -150,6 +157,12 @@ static int parse(int argc, char **argv, struct options *options)
 		case ROUNDS:
 			if (!parse_unsigned(optarg, 1000000, &config->rounds)) {
 				fprintf(stderr, "metaslot-replay: --rounds %s: not 0 to 1000000\n", optarg);
+				return 3;
+			}
+			break;
+		case SECONDS:
+			if (!parse_seconds(optarg, &config->min_seconds)) {
+				fprintf(stderr, "metaslot-replay: --seconds %s: not 0 to 86400\n", optarg);
 				return 3;
 			}
 			break;

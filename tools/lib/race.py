@@ -118,24 +118,18 @@ def replay_impls(binary, mode):
 
 
 def replays(binary, traces, plan, raw_folder, progress):
-    samples, repetitions = Samples(), plan["least"]
+    samples, (repetitions, seconds) = Samples(), plan["replays"]
     threads = [count for count in plan["threads"] if count > 1]
     impls = {mode: replay_impls(binary, mode) for mode in ("address", "alloc")}
     runs = [(i, trace, count, mode, impl) for i in range(repetitions) for trace in traces for count in threads
             for mode in impls for impl in impls[mode] if mode == "address" or count <= (os.cpu_count() or 1)]
-    before = None
     for done, (i, trace, count, mode, impl) in enumerate(runs):
-        # Whoever comes first after other work has filled the memory waits while the kernel makes huge pages: nobody's to win.
-        if mode == "address" and (trace, mode) != before:
-            execute([binary, "--impl", impl, "--threads", "2", "--rounds", "1", trace])
-        before = (trace, mode)
         name = os.path.basename(trace).split(".")[0]
         progress.at(plan["race"] + plan["replay"] * done / len(runs), f"{i + 1}/{repetitions} replay {name} {impl}")
         raw = os.path.join(raw_folder, f"replay-{mode}-{name}-{count}-{impl}-{i + 1}.json")
-        # Reclaim is each mode's own: immediate by address; the library defers where it chooses the frames. There a round
-        # to warm up comes first: to make a list is to touch its frames, and whoever makes none would wait for the memory.
+        # Reclaim is each mode's own: immediate by address; the library defers where it chooses the frames.
         execute([binary, "--impl", impl, "--threads", str(count), "--mode", mode,
-                 "--rounds", str(plan["rounds"] if mode == "address" else 0), "--json", raw, trace])
+                 "--seconds", str(seconds), "--json", raw, trace])
         with open(raw) as file:
             result = json.load(file)
         latency = result.get("latency_ns") or {}
