@@ -26,12 +26,12 @@ BENCH = os.path.join(BUILD, "bench", "metaslot-bench")
 REPLAY = os.path.join(BUILD, "bench", "metaslot-replay")
 FILL = os.path.join(BUILD, "bench", "metaslot-fill")
 
-# Seconds for the race and for the replays; the fewest and most repetitions; threads; how often
-# each replay is run, and for how many seconds, once it is warm; seconds before a benchmark with more threads than processors is given up; the region
-# that is filled, and the samples of each measure; what to leave out.
+# Seconds for the race and for the replays; the fewest and most repetitions of the race; threads; how often each replay
+# is run, and for how many seconds, once it is warm; seconds before a benchmark with more threads than processors is
+# given up; the region that is filled, and the samples of each measure; what to leave out.
 FULL = {"race": 300, "replay": 180, "least": 5, "most": 9, "threads": (1, 2, 4, 8), "replays": (5, 0.5), "patience": 4,
         "fill": ("16G", "100000"), "without": None}
-QUICK = {"race": 26, "replay": 20, "least": 1, "most": 3, "threads": (1, 2), "replays": (2, 0.1), "patience": 1.5,
+QUICK = {"race": 26, "replay": 20, "least": 1, "most": 3, "threads": (1, 2), "replays": (3, 0.1), "patience": 1.5,
          "fill": ("1G", "2000"),
          "without": "(raw|map)/hot|peek/own|segment/|alloc/.*(bulk|free)"}
 
