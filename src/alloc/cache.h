@@ -75,14 +75,11 @@ static inline void cache_take_first(const struct slot *first)
 	atomic_store_explicit(&own->mask, mask & (mask - 1), memory_order_relaxed);
 }
 
-/* The same, or once it was found to be in use: the hot one goes, too. */
+/* The same, or once it was found to be in use; and the hot one goes, too. */
 static inline void cache_drop_first(const struct slot *first)
 {
 	cache_take_first(first);
-	/* [relaxed] our own. */
-	if (atomic_load_explicit(&free_cache.own.hot, memory_order_relaxed) == first)
-		/* [relaxed] a hint: others look at the slot. */
-		atomic_store_explicit(&free_cache.own.hot, NULL, memory_order_relaxed);
+	give_back_never(first);
 }
 
 /* Gives to the index what the thread remembers. */

@@ -97,7 +97,7 @@ static inline unsigned give_back_begin(struct slot *slot)
 	return attention;
 }
 
-/* Before a slot becomes unused of which nobody is to be told. */
+/* Nobody is to be told of the slot, when it becomes unused. */
 static inline void give_back_never(const struct slot *slot)
 {
 	/* [relaxed] our own. */
