@@ -153,6 +153,48 @@ static void a_hot_frame_that_is_in_use_is_not_given_back(void **state)
 	assert_int_equal(in_index(), every);
 }
 
+/* Nor does who has nothing to give say that there is room. */
+static void a_row_with_nothing_free_is_not_promised(void **state)
+{
+	struct mslot_frame *frames[NR_FRAMES];
+	(void)state;
+
+	for (unsigned i = 0; i < NR_FRAMES; i++)
+		frames[i] = alloc_at(i);
+	const _Atomic uint64_t *summary = ((struct free_index *)region->ranges[0].hints)->taken.level[1];
+	mslot_frame_drop(frames[0]);
+	frames[0] = alloc_at(0);
+	assert_true(*summary & 1);
+	cache_flush();
+	assert_true(*summary & 1);
+	for (unsigned i = 0; i < NR_FRAMES; i++)
+		mslot_frame_drop(frames[i]);
+	cache_flush();
+	assert_int_equal(in_index(), every);
+	assert_false(*summary & 1);
+}
+
+static void *reset(void *unique)
+{
+	if (mslot_thread_register() == MSLOT_OK) {
+		mslot_unique_reset_as_unused(unique);
+		mslot_thread_unregister();
+	}
+	return NULL;
+}
+
+/* By whom it was allocated as unique, whoever resets it. */
+static void what_another_thread_resets_is_not_allocated_next(void **state)
+{
+	(void)state;
+	mslot_frame_drop(alloc_at(0));
+	run_in_thread(reset, mslot_alloc_unique(region, &immediate, NULL, NULL, NULL));
+	mslot_frame_drop(alloc_at(1));
+	mslot_frame_drop(mslot_frame_claim(region, BASE, &immediate, NULL, NULL));
+	cache_flush();
+	assert_int_equal(in_index(), every);
+}
+
 /* The hot frame is not, either, and who gives its row back does not tell of it. */
 static void what_is_reset_as_unused_is_not_allocated_next(void **state)
 {
@@ -227,7 +269,9 @@ int main(void)
 		TEST(what_was_freed_elsewhere_is_allocated),
 		TEST(a_hot_frame_that_is_in_use_is_not_given_back),
 		TEST(what_is_freed_beside_a_hot_frame_goes_to_the_index),
+		TEST(a_row_with_nothing_free_is_not_promised),
 		TEST(what_is_reset_as_unused_is_not_allocated_next),
+		TEST(what_another_thread_resets_is_not_allocated_next),
 		TEST(a_frame_of_another_region_is_never_given),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -218,11 +218,12 @@ enum mslot_err mslot_segment_from_raw(struct mslot_region *region, uint64_t star
 	for (uint64_t i = 0; i < nr; i++) {
 		err = slot_from_raw(&slots[i]);
 		if (err) {
+			uint64_t seen = slot_peek_state(&slots[i]);
+
+			for (uint64_t done = i; done--;)
+				(void)slot_forget(&slots[done], INTO_RAW);
 			if (err == MSLOT_OVERFLOW)
-				slot_fault(MSLOT_FAULT_OVERFLOW, "mslot_segment_from_raw", &slots[i],
-					   slot_peek_state(&slots[i]));
-			while (i--)
-				(void)slot_forget(&slots[i], INTO_RAW);
+				slot_fault(MSLOT_FAULT_OVERFLOW, "mslot_segment_from_raw", &slots[i], seen);
 			return err;
 		}
 	}
