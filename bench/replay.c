@@ -228,8 +228,10 @@ static bool replay_one(struct options *options, const char *path, struct totals 
 		config.nr_threads = trace.nr_cpus < MAX_THREADS ? trace.nr_cpus : MAX_THREADS;
 	ok = replay_run(&config, &trace, &result);
 	if (ok) {
-		printf("%s: %" PRIu64 " events in %.3f s (%u rounds of %u copies, %u threads): %.2f million a second\n",
-		       trace.name, result.events, result.seconds, result.rounds, result.copies, config.nr_threads,
+		printf("%s: %s, %s, %s, %u threads: %" PRIu64
+		       " events in %.3f s (%u rounds of %u copies): %.2f million a second\n",
+		       trace.name, options->impl, options->mode, config.is_deferred ? "deferred" : "immediate",
+		       config.nr_threads, result.events, result.seconds, result.rounds, result.copies,
 		       result.seconds > 0 ? (double)result.events / result.seconds * 1e-6 : 0.0);
 		printf("  left behind, then released: %" PRIu64 " frames, %" PRIu64 " page-cache references\n",
 		       result.held, result.cached);
@@ -237,7 +239,7 @@ static bool replay_one(struct options *options, const char *path, struct totals 
 			printf("  waits for a grace period: %" PRIu64 ", %.1f us each\n", result.nr_waits,
 			       result.nr_waits ? (double)result.wait_ns / (double)result.nr_waits * 1e-3 : 0.0);
 	} else {
-		fprintf(stderr, "metaslot-replay: %s\n", result.error);
+		fprintf(stderr, "metaslot-replay: %s: %s\n", path, result.error);
 	}
 	totals->events += result.events;
 	totals->seconds += result.seconds;

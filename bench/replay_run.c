@@ -30,8 +30,8 @@ static void fail(struct run *run, const struct replay_step *step, const char *wh
 
 	pthread_mutex_lock(&run->error_lock);
 	if (!run->error[0])
-		snprintf(run->error, sizeof(run->error), "trace %s: line %" PRIu32 ": %c cpu %u pfn 0x%" PRIx32 ": %s",
-			 run->trace->name, step->event + 2, event->op, event->cpu, event->pfn, what);
+		snprintf(run->error, sizeof(run->error), "line %" PRIu32 ": %c cpu %u pfn 0x%" PRIx32 ": %s",
+			 step->event + 2, event->op, event->cpu, event->pfn, what);
 	pthread_mutex_unlock(&run->error_lock);
 	atomic_store_explicit(&run->has_failed, true, memory_order_relaxed);
 }
@@ -123,8 +123,7 @@ static bool release(struct run *run)
 			const char *why = run->mode->drop_cached(copy, plan->cached_pfns[i]);
 			if (why) {
 				snprintf(run->error, sizeof(run->error),
-					 "trace %s: frame 0x%" PRIx32 " left in the page cache: %s", run->trace->name,
-					 plan->cached_pfns[i], why);
+					 "frame 0x%" PRIx32 " left in the page cache: %s", plan->cached_pfns[i], why);
 				return false;
 			}
 		}
@@ -274,8 +273,7 @@ bool replay_run(const struct replay_config *config, const struct trace *trace, s
 	for (unsigned i = 0; run.workers && i < config->nr_threads; i++)
 		samples_free(&run.workers[i].latency);
 	if (!run.error[0] && !result->is_clean)
-		snprintf(run.error, sizeof(run.error), "trace %s: the audit after the replay is not clean",
-			 trace->name);
+		snprintf(run.error, sizeof(run.error), "the audit after the replay is not clean");
 	memcpy(result->error, run.error, sizeof(result->error));
 	for (struct copy *copy = run.copies; copy && copy->run; copy++) {
 		for (uint32_t pfn = 0; result->error[0] && started && pfn < trace->nr_frames; pfn++)

@@ -31,7 +31,7 @@ struct replay_result {
 	struct samples latency;	    /* ns, of every 64th event, sorted; the caller frees it */
 	bool is_clean;
 	uint64_t nr_broken; /* invariants, where the impl has an audit */
-	char error[256];    /* why a round stopped: trace, line, event; empty if every event was applied */
+	char error[256];    /* why a round stopped: line, event; empty if every event was applied */
 };
 
 /* False if something went wrong: result->error says what. */

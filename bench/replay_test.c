@@ -144,13 +144,13 @@ static void an_event_that_cannot_be_applied_is_named(void **state)
 		struct trace_event event;
 		const char *what;
 	} wrong[] = {
-		{{.op = 'A', .pfn = 2}, "trace wrong: line 4: A cpu 0 pfn 0x2: IN_USE"},
-		{{.op = 'F', .pfn = 3, .cpu = 1}, "trace wrong: line 4: F cpu 1 pfn 0x3: the frame is not allocated"},
-		{{.op = 'F', .pfn = 2, .order = 1}, "trace wrong: line 4: F cpu 0 pfn 0x2: the frame is not allocated"},
-		{{.op = 'I', .pfn = 3}, "trace wrong: line 4: I cpu 0 pfn 0x3: the frame is not allocated"},
-		{{.op = 'D', .pfn = 2, .cpu = 1}, "trace wrong: line 4: D cpu 1 pfn 0x2: NOT_FORGOTTEN"},
-		{{.op = 'G', .pfn = 3}, "trace wrong: line 4: G cpu 0 pfn 0x3: UNUSED"},
-		{{.op = 'M', .pfn = 3}, "trace wrong: line 4: M cpu 0 pfn 0x3: UNUSED"},
+		{{.op = 'A', .pfn = 2}, "line 4: A cpu 0 pfn 0x2: IN_USE"},
+		{{.op = 'F', .pfn = 3, .cpu = 1}, "line 4: F cpu 1 pfn 0x3: the frame is not allocated"},
+		{{.op = 'F', .pfn = 2, .order = 1}, "line 4: F cpu 0 pfn 0x2: the frame is not allocated"},
+		{{.op = 'I', .pfn = 3}, "line 4: I cpu 0 pfn 0x3: the frame is not allocated"},
+		{{.op = 'D', .pfn = 2, .cpu = 1}, "line 4: D cpu 1 pfn 0x2: NOT_FORGOTTEN"},
+		{{.op = 'G', .pfn = 3}, "line 4: G cpu 0 pfn 0x3: UNUSED"},
+		{{.op = 'M', .pfn = 3}, "line 4: M cpu 0 pfn 0x3: UNUSED"},
 	};
 
 	(void)state;
@@ -232,7 +232,7 @@ static void an_event_that_no_allocator_can_apply_is_named(void **state)
 				.name = "wrong", .nr_cpus = 2, .nr_frames = 8, .nr_events = 3, .events = events};
 			char expected[128];
 
-			snprintf(expected, sizeof(expected), "trace wrong: line 4: %s", wrong[i].what);
+			snprintf(expected, sizeof(expected), "line 4: %s", wrong[i].what);
 			assert_string_equal(replay_alloc(*alloc, &trace, 2, (*alloc)->can_defer, 1).error, expected);
 		}
 	}
@@ -265,10 +265,9 @@ static void an_allocator_that_is_wrong_is_seen(void **state)
 	twice.alloc = alloc_again;
 	given = NULL;
 	assert_string_equal(replay_alloc(&twice, &trace, 1, false, 1).error,
-			    "trace right: line 4: G cpu 0 pfn 0x0: the metadata is another frame's");
+			    "line 4: G cpu 0 pfn 0x0: the metadata is another frame's");
 	loses.put = lose;
-	assert_string_equal(replay_alloc(&loses, &trace, 1, false, 1).error,
-			    "trace right: the audit after the replay is not clean");
+	assert_string_equal(replay_alloc(&loses, &trace, 1, false, 1).error, "the audit after the replay is not clean");
 }
 
 int main(void)
