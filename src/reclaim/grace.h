@@ -73,10 +73,11 @@ static inline void grace_read_unlock(void)
 }
 
 /*
- * Between marking a use and the first look at what the use depends on. Either that look sees all that was stored before
- * a grace period began, or whoever looks at the mark after that grace period sees it. Costs nothing where a grace
- * period interrupts all processors; liburcu's own sections have it in the same place. Under qsbr a thread that makes
- * calls is in a section until it says otherwise.
+ * Between marking a use and the first look at what the use depends on: the cheap side of an asymmetric Dekker handshake
+ * (store buffering), whose expensive side is the grace period's membarrier(2). Either that look sees all that was
+ * stored before a grace period began, or whoever looks at the mark after that grace period sees it. Costs nothing where
+ * a grace period interrupts all processors; liburcu's own sections have it in the same place. Under qsbr a thread that
+ * makes calls is in a section until it says otherwise.
  */
 static inline void grace_use_barrier(void)
 {

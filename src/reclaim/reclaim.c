@@ -71,12 +71,12 @@ static void backlog_add(struct mslot_region *region, int64_t delta)
 }
 
 /*
- * Keeps up to two grains of retires to the thread, and never less than none: the region's count is too low by that, but
- * never too high, so that threads which pause cannot make claims fail for good.
+ * Keeps up to twice the slack of retires to the thread, and never less than none: the region's count is too low by
+ * that, but never too high, so that threads which pause cannot make claims fail for good.
  */
 static void count(struct reclaim_thread *self, struct mslot_region *region, int64_t delta)
 {
-	int64_t grain = region->backlog_grain;
+	int64_t slack = region->backlog_slack;
 
 	if (LIKELY(!region_is_limited(region)))
 		return;
@@ -85,10 +85,10 @@ static void count(struct reclaim_thread *self, struct mslot_region *region, int6
 		self->counted = region;
 	}
 	self->uncounted += delta;
-	if (UNLIKELY(self->uncounted < 0 || self->uncounted > 2 * grain)) {
-		int64_t excess = self->uncounted - grain;
+	if (UNLIKELY(self->uncounted < 0 || self->uncounted > 2 * slack)) {
+		int64_t excess = self->uncounted - slack;
 		backlog_add(region, excess);
-		self->uncounted = grain;
+		self->uncounted = slack;
 	}
 }
 
@@ -99,64 +99,23 @@ void reclaim_count_flush(struct reclaim_thread *self)
 	self->uncounted = 0;
 }
 
-/* Up to `most`, until one asks for more than to be recycled. */
-static inline uint64_t drain_quick(struct retire_queue *queue, uint64_t most)
-{
-	struct slot *slot = queue->elapsed.head;
-	/* One look for all of them, as all are retired. */
-	unsigned attention = give_back_attention();
-	uint64_t nr = 0;
-
-	if (UNLIKELY(attention > GIVE_BACK_WANTED))
-		return 0;
-	while (nr < most && slot && !(slot_type_word(slot) & TYPE_CAREFUL)) {
-		struct slot *next = slot->link;
-		__builtin_prefetch(next, 1);
-		bool is_back = slot_recycle(slot, slot_peek_state(slot));
-		if (attention && is_back)
-			give_back(slot, attention);
-		slot = next;
-		nr++;
-	}
-	queue->elapsed.head = slot;
-	retire_queue_count_out(queue, nr);
-	return nr;
-}
-
-/* The next one, whatever it asks for; gives how many there were, which is none at the end. */
-static uint64_t drain_carefully(struct reclaim_thread *self, struct retire_queue *queue)
-{
-	struct slot *slot = retire_queue_pop(queue);
-
-	if (!slot)
-		return 0;
-	count(self, slot_region(slot), -1);
-	recycle(slot, slot_region(slot), slot_type(slot));
-	return 1;
-}
-
 NOINLINE uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue *queue, uint64_t most)
 {
 	uint64_t nr = 0;
 
 	self->recycling = true;
-	while (nr < most) {
-		/* Few at a time: a long drain would look like a backlog. */
-		uint64_t left = most - nr, few = left < RECYCLES_PER_DRAIN ? left : RECYCLES_PER_DRAIN;
-		uint64_t nr_now = drain_quick(queue, few);
+	for (struct slot *slot; nr < most && (slot = retire_queue_pop(queue)); nr++) {
+		struct mslot_region *region = slot_region(slot);
 
-		if (!nr_now)
-			nr_now = drain_carefully(self, queue);
-		if (!nr_now)
-			break;
-		reclaim_tally(&self->nr_recycled, nr_now);
-		nr += nr_now;
+		count(self, region, -1);
+		recycle(slot, region, slot_type(slot));
+		reclaim_tally(&self->nr_recycled, 1);
 	}
 	self->recycling = false;
 	return nr;
 }
 
-/* Once a grace period, or where the grace-period thread has taken a queue over. */
+/* At the first retire of a batch. */
 static void rotate(struct retire_queue *queue, uint64_t cookie)
 {
 	/* [acquire:grace] readers of the batches that this elapses are gone. */

@@ -21,7 +21,7 @@ struct reclaim_thread {
 	_Atomic unsigned active;      /* index of the queue to use; written by the grace-period thread */
 	bool recycling;		      /* in an on_drop of the deferred path: do not nest */
 	struct mslot_region *counted; /* the region that `uncounted` belongs to */
-	int64_t uncounted;	      /* retired minus recycled, not yet in region->backlog */
+	int64_t uncounted;	      /* retired minus recycled, not yet in region_backlog() */
 
 	_Atomic uint64_t nr_recycled; /* for the statistics: by this thread, whoever retired them */
 
@@ -118,7 +118,7 @@ static inline int64_t reclaim_admits_below(const struct mslot_region *region)
 	int64_t limit = (int64_t)region->backlog_limit;
 	/* [relaxed] a hint that bounds. */
 	int64_t nr_threads = (int64_t)atomic_load_explicit(&reclaim_nr_threads, memory_order_relaxed);
-	int64_t reserve = nr_threads * (RECLAIM_HELD + 2 * (int64_t)region->backlog_grain);
+	int64_t reserve = nr_threads * (RECLAIM_HELD + 2 * (int64_t)region->backlog_slack);
 
 	return limit - (reserve < limit / 2 ? reserve : limit / 2);
 }

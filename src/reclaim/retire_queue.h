@@ -23,13 +23,13 @@ struct retire_batch {
  */
 struct retire_queue {
 	struct retire_batch fresh, waiting, elapsed;
-	/* Twice how many have ever come, and one more in a use. Written by the thread whose queue it is, alone. */
-	_Atomic uint64_t nr_in_twice;
+	/* A sequence count: odd in a use; half of it have ever come. Written by the thread whose queue it is, alone. */
+	_Atomic uint64_t seq;
 	_Atomic uint64_t nr_out; /* ever; written by the user alone, others read it as a hint */
 };
 
-#define RETIRE_QUEUE_USE 1
-#define RETIRE_QUEUE_ONE 2
+#define SEQ_USE 1
+#define SEQ_SLOT 2
 
 static inline void retire_batch_append(struct retire_batch *to, const struct retire_batch *from)
 {
@@ -46,7 +46,7 @@ static inline void retire_batch_append(struct retire_batch *to, const struct ret
 static inline uint64_t retire_queue_nr_in(const struct retire_queue *queue)
 {
 	/* [relaxed] a hint for others, exact for the user. */
-	return atomic_load_explicit(&queue->nr_in_twice, memory_order_relaxed) / RETIRE_QUEUE_ONE;
+	return atomic_load_explicit(&queue->seq, memory_order_relaxed) / SEQ_SLOT;
 }
 
 static inline uint64_t retire_queue_size(const struct retire_queue *queue)
@@ -62,37 +62,37 @@ static inline uint64_t retire_queue_size(const struct retire_queue *queue)
 static inline uint64_t retire_queue_use_begin(struct retire_queue *queue)
 {
 	/* [relaxed] our own. */
-	uint64_t before = atomic_load_explicit(&queue->nr_in_twice, memory_order_relaxed);
+	uint64_t before = atomic_load_explicit(&queue->seq, memory_order_relaxed);
 
 	/* [relaxed] the barrier that follows orders it. */
-	atomic_store_explicit(&queue->nr_in_twice, before + RETIRE_QUEUE_USE, memory_order_relaxed);
+	atomic_store_explicit(&queue->seq, before + SEQ_USE, memory_order_relaxed);
 	return before;
 }
 
 /* Counts `nr` that have come; gives how many have come with these. */
 static inline uint64_t retire_queue_use_end(struct retire_queue *queue, uint64_t before, uint64_t nr)
 {
-	uint64_t after = before + nr * RETIRE_QUEUE_ONE;
+	uint64_t after = before + nr * SEQ_SLOT;
 
 	/* [release:use] whoever finds that nobody uses the queue any more finds it as it was left. */
-	atomic_store_explicit(&queue->nr_in_twice, after, memory_order_release);
-	return after / RETIRE_QUEUE_ONE;
+	atomic_store_explicit(&queue->seq, after, memory_order_release);
+	return after / SEQ_SLOT;
 }
 
 static inline bool retire_queue_is_used(const struct retire_queue *queue)
 {
 	/* [acquire:use] no use lasts, and what was done in them is visible. */
-	return atomic_load_explicit(&queue->nr_in_twice, memory_order_acquire) & RETIRE_QUEUE_USE;
+	return atomic_load_explicit(&queue->seq, memory_order_acquire) & SEQ_USE;
 }
 
 /* Where no use is needed. */
 static inline void retire_queue_count_in(struct retire_queue *queue, uint64_t nr)
 {
 	/* [relaxed] as above. */
-	uint64_t before = atomic_load_explicit(&queue->nr_in_twice, memory_order_relaxed);
+	uint64_t before = atomic_load_explicit(&queue->seq, memory_order_relaxed);
 
 	/* [relaxed] as above. */
-	atomic_store_explicit(&queue->nr_in_twice, before + nr * RETIRE_QUEUE_ONE, memory_order_relaxed);
+	atomic_store_explicit(&queue->seq, before + nr * SEQ_SLOT, memory_order_relaxed);
 }
 
 static inline void retire_queue_count_out(struct retire_queue *queue, uint64_t nr)

@@ -104,7 +104,7 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 	region->memory = config->memory;
 	region->backlog_limit =
 		config->backlog_limit && config->backlog_limit < INT64_MAX ? config->backlog_limit : INT64_MAX;
-	region->backlog_grain = region->backlog_limit < 256 * 64 ? (uint32_t)(region->backlog_limit / 256) : 64;
+	region->backlog_slack = region->backlog_limit < 256 * 64 ? (uint32_t)(region->backlog_limit / 256) : 64;
 	region->mapping_bytes = bytes;
 	nodes_init(region, config, (char *)region + nodes, (char *)region + hints);
 	/* [relaxed] only to differ. */
@@ -309,6 +309,11 @@ bool mslot_range_not_mapped(const struct mslot_region *region, uint64_t start, u
 
 	for (uint64_t index = (first - region->base) >> region->frame_shift;
 	     index <= (last - region->base) >> region->frame_shift; index++) {
+		if (!region_is_touched(region, index)) {
+			/* Nor is the rest of the grain. */
+			index |= (UINT64_C(1) << GRAIN_SHIFT) - 1;
+			continue;
+		}
 		uint64_t word = slot_peek_state(&region->slots[index]);
 		if ((state_of(word) == STATE_SHARED || state_is_unique(word)) && state_raw(word) != 0)
 			return false;

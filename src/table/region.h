@@ -38,7 +38,7 @@ _Static_assert(_Alignof(struct mslot_type) > (KNOWN_SUSPENDED | TYPE_BITS), "a t
 enum hints_stage { HINTS_NONE, HINTS_MAKING, HINTS_MADE };
 
 struct mslot_region {
-	/* Read only once created, but for the cache at the end. */
+	/* Read only once created, but for the last three. */
 	struct slot *slots;
 	uint64_t base, nr_frames;
 	unsigned frame_shift;
@@ -46,7 +46,7 @@ struct mslot_region {
 	bool huge_pages;
 	char *memory;
 	uint64_t backlog_limit;
-	uint32_t backlog_grain; /* retires that a thread may keep to itself before it counts them here */
+	uint32_t backlog_slack; /* a thread may keep twice so many retires to itself, uncounted */
 	size_t mapping_bytes;
 	uint64_t id;		   /* no other region has, or had, it */
 	unsigned nr_ranges;	   /* at least 1 */
