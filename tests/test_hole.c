@@ -4,6 +4,7 @@
  * costs.
  */
 #include "table/region.h"
+#include "table/scarce.h"
 
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -218,6 +219,30 @@ static void nobody_claims_what_has_become_a_hole(void **state)
 	assert_int_equal(nr_late, 0);
 }
 
+static void a_hole_is_no_unused_frame_where_those_are_counted(void **state)
+{
+	enum { NR = 64 };
+	struct mslot_region *small = mslot_region_create(&(struct mslot_region_config){.nr_frames = NR}, NULL);
+	struct mslot_frame *frames[NR];
+	enum mslot_err why = MSLOT_OK;
+	(void)state;
+
+	assert_non_null(small);
+	for (unsigned i = 0; i < NR; i++)
+		assert_non_null(frames[i] = mslot_alloc_frame(small, &immediate, NULL, NULL, NULL));
+	assert_null(mslot_alloc_frame(small, &immediate, NULL, NULL, &why));
+	assert_err(why, MSLOT_NO_MEMORY);
+	assert_true(scarce_is_none(small));
+	uint64_t paddr = mslot_frame_paddr(frames[0]);
+	mslot_frame_drop(frames[0]);
+	assert_false(scarce_is_none(small));
+	assert_err(mslot_region_mark_hole(small, paddr, paddr + FRAME), MSLOT_OK);
+	assert_true(scarce_is_none(small));
+	for (unsigned i = 1; i < NR; i++)
+		mslot_frame_drop(frames[i]);
+	assert_err(mslot_region_destroy(small), MSLOT_OK);
+}
+
 #define TEST_LARGE(fn) cmocka_unit_test_setup_teardown(fn, large_setup, large_teardown)
 
 int main(void)
@@ -228,6 +253,7 @@ int main(void)
 		TEST_LARGE(allocation_finds_frames_beside_holes_only),
 		TEST_LARGE(a_refused_hole_changes_nothing),
 		TEST_LARGE(nobody_claims_what_has_become_a_hole),
+		cmocka_unit_test_setup_teardown(a_hole_is_no_unused_frame_where_those_are_counted, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

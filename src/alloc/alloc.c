@@ -21,15 +21,12 @@ static enum mslot_err request_check(const struct request *request, const struct 
 {
 	const unsigned known = MSLOT_ALLOC_ZEROED | MSLOT_ALLOC_MAY_WAIT | MSLOT_ALLOC_ON_NODE;
 
-	if (!request->region || !type_is_valid(request->type) || (options && options->flags & ~known) ||
+	if (!request->region || (options && options->flags & ~known) ||
 	    (request->flags & MSLOT_ALLOC_ZEROED && !request->region->memory) || request->nr_frames == 0 ||
 	    request->align_frames & (request->align_frames - 1) ||
 	    (request->flags & MSLOT_ALLOC_ON_NODE && !has_node(request->region, request->node)))
 		return MSLOT_INVALID;
-	region_know_type(request->region, request->type);
-	if (!type_is_immediate(request->type) && !reclaim_has_room(request->region))
-		return reclaim_make_room(request->region);
-	return MSLOT_OK;
+	return claim_check(request->region, request->type);
 }
 
 /* Claims a run, its metadata still to be written. */
@@ -95,10 +92,7 @@ FLATTEN struct mslot_frame *mslot_alloc_frame(struct mslot_region *region, const
 	if (UNLIKELY(!cache_first(region, &slot, &word) || !slot_claim_quick(slot, word, &claimed)))
 		return alloc_frame_slow(region, type, meta, options, why);
 	cache_take_first(slot);
-	slot_fill_known(slot, type, meta);
-	slot_set_type(slot, carried);
-	slot_publish(slot, claimed);
-	return slot_frame(slot);
+	return publish_known(slot, type, carried, meta, claimed);
 }
 
 struct mslot_unique *mslot_alloc_unique(struct mslot_region *region, const struct mslot_type *type, const void *meta,

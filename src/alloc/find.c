@@ -15,15 +15,9 @@
 
 static bool try_claim(struct mslot_region *region, struct slot *slot)
 {
-	uint64_t index = (uint64_t)(slot - region->slots);
+	uint64_t claimed;
 
-	if (!region_is_touched(region, index) && region_touch(region, index))
-		return false;
-	uint64_t scarce = scarce_look(region), claimed;
-	if (slot_claim(slot, &claimed))
-		return false;
-	scarce_claimed(region, scarce);
-	return true;
+	return claim_slot(region, slot, &claimed) == MSLOT_OK;
 }
 
 /* Ascending, so that of two that collide one gets through; all or nothing. Gives how many could be claimed. */
@@ -229,9 +223,9 @@ struct slot *find(const struct request *request, enum mslot_err *err)
 	for (bool has_waited = false;; has_waited = true) {
 		bool has_retired = false;
 
-		slot = find_by_hints(request);
-		if (!slot && scarce_is_none(region) && !(request->flags & MSLOT_ALLOC_MAY_WAIT))
+		if (scarce_is_none(region) && !(request->flags & MSLOT_ALLOC_MAY_WAIT))
 			return NULL;
+		slot = find_by_hints(request);
 		if (!slot && cache_has_indexes(region)) {
 			/* What others remember; and what we have retired, where its grace period is over. */
 			cache_publish(region);

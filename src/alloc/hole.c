@@ -34,14 +34,12 @@ static uint64_t hold(struct mslot_region *region, uint64_t at, uint64_t end, enu
 
 	if (whole && swap_grain(region, at, GRAIN_UNTOUCHED, GRAIN_MARKED))
 		return whole;
-	*err = region_is_touched(region, at) ? MSLOT_OK : region_touch(region, at);
-	if (!*err)
-		*err = slot_claim(&region->slots[at], &word);
+	*err = claim_slot(region, &region->slots[at], &word);
 	return !*err;
 }
 
 /* Ends what hold() began, for some frames from `at` on, which become a hole or what they were. Gives how many. */
-static uint64_t settle(struct mslot_region *region, uint64_t at, uint64_t end, bool is_hole)
+static uint64_t finish_hold(struct mslot_region *region, uint64_t at, uint64_t end, bool is_hole)
 {
 	uint64_t whole = whole_grain(region, at, end);
 	struct slot *slot = &region->slots[at];
@@ -82,7 +80,7 @@ enum mslot_err mslot_region_mark_hole(struct mslot_region *region, uint64_t star
 	first = at = (uint64_t)(slots - region->slots);
 	for (uint64_t held; at < first + nr && (held = hold(region, at, first + nr, &err)); at += held)
 		;
-	for (uint64_t done = first; done < at; done += settle(region, done, at, !err))
+	for (uint64_t done = first; done < at; done += finish_hold(region, done, at, !err))
 		;
 	if (!err && cache_has_indexes(region))
 		drop_hints(region, first, first + nr);

@@ -5,7 +5,7 @@
  * Promises: changes nothing, and touches no slot that was never claimed.
  * Needs:    the table only.
  */
-#include "reclaim/reclaim.h"
+#include "table/region.h"
 
 #include <metaslot/audit.h>
 
@@ -68,20 +68,17 @@ static enum mslot_status status_of(uint64_t word, const struct mslot_type *type)
 
 static struct mslot_view view_of(const struct mslot_region *region, const struct slot *slot)
 {
-	uint64_t word = region_word(region, (uint64_t)(slot - region->slots));
-	const struct mslot_type *type = slot_type(slot);
+	uint64_t index = (uint64_t)(slot - region->slots), word = region_word(region, index);
+	const struct mslot_type *type = region_is_touched(region, index) ? slot_type(slot) : NULL;
 	struct mslot_view view = {
 		.paddr = slot_paddr(region, slot),
 		.status = status_of(word, type),
 		.generation = state_generation(word),
 	};
 
-	if (view.status == MSLOT_STATUS_SHARED) {
-		view.raw_count = (uint32_t)state_raw(word);
-		view.ref_count = (uint32_t)state_live(word) + view.raw_count;
-	} else if (view.status == MSLOT_STATUS_UNIQUE) {
-		view.raw_count = (uint32_t)state_raw(word);
-		view.ref_count = 1;
+	if (view.status != MSLOT_STATUS_BROKEN) {
+		view.ref_count = state_ref_count(word);
+		view.raw_count = state_raw_count(word);
 	}
 	if (view.status == MSLOT_STATUS_SHARED || view.status == MSLOT_STATUS_UNIQUE ||
 	    view.status == MSLOT_STATUS_RETIRED)

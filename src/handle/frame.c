@@ -8,27 +8,48 @@
  */
 #include "handle/handle.h"
 
-enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, const struct mslot_type *type,
-			      uint64_t *claimed)
+enum mslot_err claim_check(struct mslot_region *region, const struct mslot_type *type)
 {
-	enum mslot_err err;
-
 	if (UNLIKELY(!type_is_valid(type)))
 		return MSLOT_INVALID;
 	region_know_type(region, type);
-	if (!type_is_immediate(type) && UNLIKELY(!reclaim_has_room(region)) && (err = reclaim_make_room(region)))
-		return err;
-	if (!region_is_touched(region, (uint64_t)(slot - region->slots)) &&
-	    (err = region_touch(region, (uint64_t)(slot - region->slots))))
+	if (type_is_immediate(type) || LIKELY(reclaim_has_room(region)))
+		return MSLOT_OK;
+	return reclaim_make_room(region);
+}
+
+enum mslot_err claim_slot(struct mslot_region *region, struct slot *slot, uint64_t *claimed)
+{
+	uint64_t index = (uint64_t)(slot - region->slots);
+	enum mslot_err err = region_is_touched(region, index) ? MSLOT_OK : region_touch(region, index);
+
+	if (err)
 		return err;
 	uint64_t scarce = scarce_look(region);
 	err = slot_claim(slot, claimed);
 	if (!err)
 		scarce_claimed(region, scarce);
-	else if (err == MSLOT_BUSY)
-		/* It is retired; or another claims it just now, and a pause is short for nothing. */
-		reclaim_hasten();
 	return err;
+}
+
+struct slot *claim_at(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type, const void *meta,
+		      uint64_t *claimed, enum mslot_err *why)
+{
+	enum mslot_err err = MSLOT_OK;
+	struct slot *slot = region_slot(region, paddr, &err);
+
+	if (slot)
+		err = claim_check(region, type);
+	if (!err) {
+		err = claim_slot(region, slot, claimed);
+		claim_refused(err);
+	}
+	if (err) {
+		why_set(why, err);
+		return NULL;
+	}
+	slot_fill(slot, type, meta);
+	return slot;
 }
 
 void slot_verdict_report(struct slot *slot, struct slot_verdict verdict, const char *call)
@@ -42,18 +63,13 @@ void slot_verdict_report(struct slot *slot, struct slot_verdict verdict, const c
 static NOINLINE struct mslot_frame *claim_slow(struct mslot_region *region, uint64_t paddr,
 					       const struct mslot_type *type, const void *meta, enum mslot_err *why)
 {
-	enum mslot_err err = MSLOT_OK;
 	struct slot *slot;
 	uint64_t claimed;
 
 	HARDENED_REGISTERED("mslot_frame_claim", why_null(why, MSLOT_INVALID));
-	slot = region_slot(region, paddr, &err);
-	if (!slot || (err = slot_claim_for(region, slot, type, &claimed))) {
-		why_set(why, err);
-		return NULL;
-	}
-	slot_fill(slot, type, meta);
-	slot_publish(slot, claimed);
+	slot = claim_at(region, paddr, type, meta, &claimed, why);
+	if (slot)
+		slot_publish(slot, claimed);
 	return slot_frame(slot);
 }
 
@@ -71,10 +87,7 @@ FLATTEN struct mslot_frame *mslot_frame_claim(struct mslot_region *region, uint6
 	/* What was claimed before is in memory. And the address is made anew there, rather than kept in a register. */
 	if (UNLIKELY((!word && !region_is_touched(region, index)) || !slot_claim_quick(slot, word, &claimed)))
 		return claim_slow(region, slot_paddr(region, slot), type, meta, why);
-	slot_fill_known(slot, type, meta);
-	slot_set_type(slot, carried);
-	slot_publish(slot, claimed);
-	return slot_frame(slot);
+	return publish_known(slot, type, carried, meta, claimed);
 }
 
 /* Says why not. At the limit of the count, what was added is given back. */
@@ -171,32 +184,25 @@ static NOINLINE uint64_t forget_slow(struct slot *slot, uint64_t delta, bool has
 	return slot_paddr(slot_region(slot), slot);
 }
 
-FLATTEN uint64_t mslot_frame_into_raw(struct mslot_frame *frame)
+static inline uint64_t forget(struct slot *slot, uint64_t delta)
 {
-	struct slot *slot = frame_slot(frame);
-	uint64_t seen;
+	uint64_t seen, paddr = slot_paddr(slot_region(slot), slot);
 	bool has_added;
 
+	return LIKELY(slot_forget_quick(slot, delta, &has_added, &seen)) ? paddr
+									 : forget_slow(slot, delta, has_added, seen);
+}
+
+FLATTEN uint64_t mslot_frame_into_raw(struct mslot_frame *frame)
+{
 	HARDENED_REGISTERED("mslot_frame_into_raw", MSLOT_PADDR_NONE);
-	/* Ahead of the add, which all that follows waits for. */
-	uint64_t paddr = slot_paddr(slot_region(slot), slot);
-	if (LIKELY(slot_forget_quick(slot, INTO_RAW, &has_added, &seen)))
-		return paddr;
-	return forget_slow(slot, INTO_RAW, has_added, seen);
+	return forget(frame_slot(frame), INTO_RAW);
 }
 
 FLATTEN uint64_t mslot_frame_clone_into_raw(const struct mslot_frame *frame)
 {
-	struct slot *slot = frame_slot(frame);
-	uint64_t seen;
-	bool has_added;
-
 	HARDENED_REGISTERED("mslot_frame_clone_into_raw", MSLOT_PADDR_NONE);
-	/* Ahead of the add, which all that follows waits for. */
-	uint64_t paddr = slot_paddr(slot_region(slot), slot);
-	if (LIKELY(slot_forget_quick(slot, CLONE_INTO_RAW, &has_added, &seen)))
-		return paddr;
-	return forget_slow(slot, CLONE_INTO_RAW, has_added, seen);
+	return forget(frame_slot(frame), CLONE_INTO_RAW);
 }
 
 /* The general case, as claim_slow(). */
@@ -291,14 +297,10 @@ void *mslot_frame_memory(const struct mslot_frame *frame)
 
 uint32_t mslot_frame_ref_count(const struct mslot_frame *frame)
 {
-	uint64_t word = slot_peek_state(frame_slot(frame));
-
-	return state_of(word) == STATE_SHARED ? (uint32_t)(state_live(word) + state_raw(word)) : 0;
+	return state_ref_count(slot_peek_state(frame_slot(frame)));
 }
 
 uint32_t mslot_frame_raw_count(const struct mslot_frame *frame)
 {
-	uint64_t word = slot_peek_state(frame_slot(frame));
-
-	return state_of(word) == STATE_SHARED ? (uint32_t)state_raw(word) : 0;
+	return state_raw_count(slot_peek_state(frame_slot(frame)));
 }

@@ -30,9 +30,30 @@ static inline struct mslot_unique *slot_unique(struct slot *slot)
 	return (struct mslot_unique *)slot;
 }
 
-/* Claims a slot for metadata of `type`: checks the type and the backlog first. */
-enum mslot_err slot_claim_for(struct mslot_region *region, struct slot *slot, const struct mslot_type *type,
-			      uint64_t *claimed);
+/* Whether frames may be claimed for metadata of `type` now: INVALID, or BUSY at the backlog limit. May wait there. */
+enum mslot_err claim_check(struct mslot_region *region, const struct mslot_type *type);
+/* Claims a slot that may not be in memory yet, and counts it off where the region counts its unused frames. */
+enum mslot_err claim_slot(struct mslot_region *region, struct slot *slot, uint64_t *claimed);
+/* Both, of the frame at `paddr`, whose metadata is written then; it is still to be published. NULL and why not. */
+struct slot *claim_at(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type, const void *meta,
+		      uint64_t *claimed, enum mslot_err *why);
+/* A claim was refused. Where a slot waits for its grace period that is to come soon; where another thread claims it
+ * just now, one comes soon for nothing. */
+static inline void claim_refused(enum mslot_err err)
+{
+	if (err == MSLOT_BUSY)
+		reclaim_hasten();
+}
+
+/* Shares a claimed slot of a type that the region knows. */
+static inline struct mslot_frame *publish_known(struct slot *slot, const struct mslot_type *type, uintptr_t carried,
+						const void *meta, uint64_t claimed)
+{
+	slot_fill_known(slot, type, meta);
+	slot_set_type(slot, carried);
+	slot_publish(slot, claimed);
+	return slot_frame(slot);
+}
 
 /* Gives up a claim. */
 static inline void slot_take_back(struct slot *slot)

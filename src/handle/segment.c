@@ -51,15 +51,16 @@ enum mslot_err mslot_segment_claim(struct mslot_region *region, uint64_t start, 
 	if (!out)
 		return MSLOT_INVALID;
 	err = region_range(region, start, end, &slots, &nr);
-	if (err)
+	if (!err)
+		err = claim_check(region, type);
+	for (uint64_t i = 0; i < nr && !err; i++) {
+		err = claim_slot(region, &slots[i], &claimed);
+		for (uint64_t held = i; err && held--;)
+			slot_take_back(&slots[held]);
+	}
+	if (err) {
+		claim_refused(err);
 		return err;
-	for (uint64_t i = 0; i < nr; i++) {
-		err = slot_claim_for(region, &slots[i], type, &claimed);
-		if (err) {
-			while (i--)
-				slot_take_back(&slots[i]);
-			return err;
-		}
 	}
 	slots_publish(region, slots, nr, type, init_fn, ctx);
 	*out = (struct mslot_segment){region, start, end};

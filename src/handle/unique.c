@@ -10,18 +10,13 @@
 struct mslot_unique *mslot_unique_claim(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
 					const void *meta, enum mslot_err *why)
 {
-	enum mslot_err err = MSLOT_OK;
 	struct slot *slot;
 	uint64_t claimed;
 
 	HARDENED_REGISTERED("mslot_unique_claim", why_null(why, MSLOT_INVALID));
-	slot = region_slot(region, paddr, &err);
-	if (!slot || (err = slot_claim_for(region, slot, type, &claimed))) {
-		why_set(why, err);
-		return NULL;
-	}
-	slot_fill(slot, type, meta);
-	slot_publish_unique(slot, claimed);
+	slot = claim_at(region, paddr, type, meta, &claimed, why);
+	if (slot)
+		slot_publish_unique(slot, claimed);
 	return slot_unique(slot);
 }
 

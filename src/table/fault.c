@@ -33,7 +33,6 @@ void slot_fault(enum mslot_fault_kind kind, const char *call, const struct slot 
 {
 	static const char *const names[NR_STATES] = {"unused", "busy",	  "shared", "unique",
 						     "unique", "retired", "broken", "hole"};
-	bool shared = slot && state_of(seen) == STATE_SHARED, unique = slot && state_is_unique(seen);
 	struct mslot_region *region = slot ? slot_region(slot) : NULL;
 
 	fault_report(&(struct mslot_fault){
@@ -42,9 +41,7 @@ void slot_fault(enum mslot_fault_kind kind, const char *call, const struct slot 
 		.call = call,
 		.paddr = region ? slot_paddr(region, slot) : MSLOT_PADDR_NONE,
 		.status = slot ? names[state_of(seen)] : "none",
-		.ref_count = shared   ? (uint32_t)(state_live(seen) + state_raw(seen))
-			     : unique ? 1
-				      : 0,
-		.raw_count = shared || unique ? (uint32_t)state_raw(seen) : 0,
+		.ref_count = slot ? state_ref_count(seen) : 0,
+		.raw_count = slot ? state_raw_count(seen) : 0,
 	});
 }

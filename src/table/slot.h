@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A slot and its moves. Each function is one move of design "state word"; a refusal has changed nothing.
+ * A slot and its moves. Each function is one move of docs/state-machine.md; a refusal has changed nothing.
  */
 #ifndef TABLE_SLOT_H
 #define TABLE_SLOT_H

@@ -88,15 +88,28 @@ static inline int32_t state_raw(uint64_t word)
 	return state_count(word / RAW_ONE);
 }
 
+static inline bool state_is_unique(uint64_t word)
+{
+	return state_of(word) == STATE_UNIQUE || state_of(word) == STATE_UNIQUE_SEEN;
+}
+
+/* As OSTD defines them, and 0 where a frame has no references. */
+static inline uint32_t state_raw_count(uint64_t word)
+{
+	return state_of(word) == STATE_SHARED || state_is_unique(word) ? (uint32_t)state_raw(word) : 0;
+}
+
+static inline uint32_t state_ref_count(uint64_t word)
+{
+	if (state_of(word) == STATE_SHARED)
+		return (uint32_t)(state_live(word) + state_raw(word));
+	return state_is_unique(word) ? 1 : 0;
+}
+
 static inline uint64_t state_word(enum state state, uint64_t generation_of, int32_t live, int32_t raw)
 {
 	return ((uint64_t)live & COUNT_MASK) * LIVE_ONE + ((uint64_t)raw & COUNT_MASK) * RAW_ONE +
 	       (generation_of & GEN_MASK) + (uint64_t)state;
-}
-
-static inline bool state_is_unique(uint64_t word)
-{
-	return state_of(word) == STATE_UNIQUE || state_of(word) == STATE_UNIQUE_SEEN;
 }
 
 /* The least distance above a shared word with one live handle: subtracted, so that the tests below need few constants.

@@ -118,15 +118,15 @@ static void op_look(unsigned i, unsigned arg)
 	const struct mslot_frame *frame = walk_frame(i);
 	const struct mslot_unique *unique = walk_unique(i);
 	const struct mslot_type *type = &walk_types[arg % WALK_NR_TYPES];
-	bool shared = s->status == MSLOT_STATUS_SHARED;
+	bool shared = s->status == MSLOT_STATUS_SHARED, owned = s->status == MSLOT_STATUS_UNIQUE;
 
 	EXPECT(mslot_frame_paddr(frame) == WALK_PADDR(i) && mslot_unique_paddr(unique) == WALK_PADDR(i));
 	EXPECT(mslot_frame_region(frame) == walk.region && mslot_unique_region(unique) == walk.region);
 	EXPECT(mslot_frame_memory(frame) == walk.memory + i * WALK_FRAME);
 	EXPECT(mslot_unique_memory(unique) == walk.memory + i * WALK_FRAME);
-	EXPECT(mslot_frame_ref_count(frame) == (uint32_t)(shared ? s->live + s->raw : 0));
-	EXPECT(mslot_frame_raw_count(frame) == (uint32_t)(shared ? s->raw : 0));
-	if (!shared && s->status != MSLOT_STATUS_UNIQUE)
+	EXPECT(mslot_frame_ref_count(frame) == (uint32_t)(shared ? s->live + s->raw : owned));
+	EXPECT(mslot_frame_raw_count(frame) == (uint32_t)(shared || owned ? s->raw : 0));
+	if (!shared && !owned)
 		return;
 	EXPECT(mslot_frame_type(frame) == s->type && mslot_unique_type(unique) == s->type);
 	EXPECT(mslot_frame_meta(frame, type) == (s->type == type ? (const void *)walk_slot(i) : NULL));
