@@ -2,6 +2,8 @@
  *
  * What reclaim tells of itself: counts that add up, and readers that stay inside, by name.
  */
+#include "reclaim/reclaim.h"
+
 #include "util.h"
 
 #include <semaphore.h>
@@ -226,6 +228,41 @@ static void a_reader_that_stays_inside_is_named(void **state)
 	assert_int_equal(stats().backlog, 0);
 }
 
+/* As a thread that is stopped amid a drop. */
+static void *stay_in_a_use(void *ms)
+{
+	assert_err(mslot_thread_register(), MSLOT_OK);
+	mslot_thread_offline();
+	struct retire_queue *queue = &reclaim_self->queue[reclaim_active(reclaim_self)];
+	uint64_t use = retire_queue_use_begin(queue);
+	reader.thread_id = gettid();
+	sem_post(&reader.is_inside);
+	nap_ms((long)(intptr_t)ms);
+	retire_queue_use_end(queue, use, 0);
+	mslot_thread_online();
+	assert_err(mslot_thread_unregister(), MSLOT_OK);
+	return NULL;
+}
+
+static void who_stays_in_a_drop_is_named(void **state)
+{
+	struct mslot_stats before = stats();
+	uint64_t told_before = told.nr;
+	pthread_t stalled;
+	(void)state;
+
+	sem_init(&reader.is_inside, 0, 0);
+	assert_err(mslot_set_stall_handler(note_stall, &told), MSLOT_OK);
+	assert_int_equal(pthread_create(&stalled, NULL, stay_in_a_use, (void *)(intptr_t)1700), 0);
+	sem_wait(&reader.is_inside);
+	assert_err(mslot_barrier(region), MSLOT_OK);
+	join(stalled);
+	assert_err(mslot_set_stall_handler(NULL, NULL), MSLOT_OK);
+	assert_int_equal(told.nr, told_before + 1);
+	assert_int_equal(told.thread_id, reader.thread_id);
+	assert_int_equal(stats().stalls - before.stalls, 1);
+}
+
 static void who_holds_nobody_up_is_not_named(void **state)
 {
 	uint64_t before = told.nr;
@@ -251,6 +288,7 @@ int main(void)
 		TEST(a_wait_after_a_pause_is_not_counted_from_before_the_pause),
 		TEST(the_limit_counts_who_waited_and_who_was_refused),
 		TEST(a_reader_that_stays_inside_is_named),
+		TEST(who_stays_in_a_drop_is_named),
 		TEST(who_holds_nobody_up_is_not_named),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -30,15 +30,13 @@
 #define MOST_PAUSE_NS 500000
 #define FEW_SLOTS 2048 /* a quarter of a second-level cache of 512 KiB */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* registry, requests, answers */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* requests, answers, times */
 static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t asked = PTHREAD_COND_INITIALIZER; /* somebody waits */
-static struct reclaim_thread *threads;
 static uint64_t drains_wanted, drains_done;
-static uint64_t waiters;		     /* threads in grace_thread_wait() */
-static uint64_t gone_retired, gone_recycled; /* by threads that have unregistered */
-static uint64_t most_backlog;
-static uint64_t began_ns[4]; /* of the last grace periods, by their number */
+static uint64_t waiters;       /* threads in grace_thread_wait() */
+static uint64_t began_ns[4];   /* of the last grace periods, by their number */
+static uint64_t use_waited_ns; /* since when a use is waited for; 0 while none is */
 
 static _Atomic(struct slot *) adopted; /* slots of threads that are gone or never were registered */
 static struct retire_queue orphans;    /* of the grace-period thread alone */
@@ -95,83 +93,82 @@ static void orphan_adopted(void)
 	orphan(batch, nr);
 }
 
-static unsigned active_of(const struct reclaim_thread *thread)
+/* Takes over what was flipped away before the last grace period; not while it is in use. */
+static void collect(struct reclaim_thread *thread, void *ctx)
 {
-	/* [relaxed] written by this thread alone. */
-	return atomic_load_explicit(&thread->active, memory_order_relaxed);
+	bool *is_used = ctx;
+
+	if (!thread->flipped)
+		return;
+	if (reclaim_is_in_old_use(thread)) {
+		*is_used = true;
+		return;
+	}
+	struct retire_queue *queue = &thread->queue[1 - reclaim_active(thread)];
+	uint64_t nr = retire_queue_size(queue);
+	orphan(retire_queue_take_all(queue), nr);
+	thread->flipped = false;
 }
 
-/* Takes over what was flipped away before the last grace period. Under the lock. */
-static void collect(void)
+static void note_use(uint64_t since_ns)
 {
-	for (struct reclaim_thread *thread = threads; thread;) {
-		struct retire_queue *queue = &thread->queue[1 - active_of(thread)];
-
-		if (thread->flipped && retire_queue_is_used(queue)) {
-			/* A use is a few instructions: the thread is off its processor. It may end meanwhile. */
-			pthread_mutex_unlock(&lock);
-			stragglers_nap();
-			pthread_mutex_lock(&lock);
-			thread = threads;
-			continue;
-		}
-		if (thread->flipped) {
-			uint64_t nr = retire_queue_size(queue);
-			orphan(retire_queue_take_all(queue), nr);
-			thread->flipped = false;
-		}
-		thread = thread->next;
-	}
+	pthread_mutex_lock(&lock);
+	use_waited_ns = since_ns;
+	pthread_mutex_unlock(&lock);
 }
 
-/* Flips whose thread pauses, or all. True if work is left. Under the lock. */
-static bool flip(bool flip_all)
+static void collect_all(void)
 {
-	bool left = false;
+	uint64_t since = 0;
 
-	for (struct reclaim_thread *thread = threads; thread; thread = thread->next) {
-		unsigned active = active_of(thread);
-		uint64_t size = retire_queue_size(&thread->queue[active]);
+	for (;;) {
+		bool is_used = false;
 
-		/* Whether it pauses; mistaken now and then, at no harm. */
-		thread->flipped = flip_all || (size && size == thread->nr_slots_before);
-		if (thread->flipped)
-			/* [release:handover] the other queue is empty. */
-			atomic_store_explicit(&thread->active, 1 - active, memory_order_release);
-		thread->nr_slots_before = size;
-		left |= size || thread->flipped;
+		registry_each(collect, &is_used);
+		if (!is_used)
+			break;
+		/* A use is a few instructions: the thread was preempted. It may end meanwhile. */
+		stragglers_nap();
+		if (!since)
+			note_use(since = reclaim_now_ns());
 	}
-	return left;
+	if (since)
+		note_use(0);
+}
+
+struct flip {
+	bool all; /* or only those whose thread pauses */
+	bool left;
+};
+
+static void flip(struct reclaim_thread *thread, void *ctx)
+{
+	struct flip *flip = ctx;
+	unsigned active = reclaim_active(thread);
+	uint64_t size = retire_queue_size(&thread->queue[active]);
+
+	/* Whether it pauses; mistaken now and then, at no harm. */
+	thread->flipped = flip->all || (size && size == thread->nr_slots_before);
+	if (thread->flipped)
+		/* [release:handover] the other queue is empty. */
+		atomic_store_explicit(&thread->active, 1 - active, memory_order_release);
+	thread->nr_slots_before = size;
+	flip->left |= size || thread->flipped;
 }
 
 /* Between two grace periods. True if work is left. */
 static bool collect_and_flip(bool flip_all)
 {
+	struct flip flips = {flip_all, false};
+
+	collect_all();
 	pthread_mutex_lock(&lock);
 	/* [relaxed] our own. */
 	began_ns[(atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 1) % 4] = reclaim_now_ns();
-	collect();
-	bool left = flip(flip_all);
 	pthread_mutex_unlock(&lock);
+	registry_each(flip, &flips);
 	orphan_adopted();
-	return left || retire_queue_size(&orphans);
-}
-
-/* Under the lock. What comes or goes meanwhile makes the difference too small; on machines that reorder loads, now and
- * then too large by as much. */
-static void add_up(struct grace_snapshot *out)
-{
-	/* [relaxed] statistics. */
-	out->retired = gone_retired + atomic_load_explicit(&reclaim_counts.retired_by_strangers, memory_order_relaxed);
-	out->recycled = gone_recycled;
-	for (struct reclaim_thread *thread = threads; thread; thread = thread->next)
-		out->retired += reclaim_nr_retired(thread);
-	for (struct reclaim_thread *thread = threads; thread; thread = thread->next)
-		/* [relaxed] statistics. */
-		out->recycled += atomic_load_explicit(&thread->nr_recycled, memory_order_relaxed);
-	if (out->retired > out->recycled + most_backlog)
-		most_backlog = out->retired - out->recycled;
-	out->most_backlog = most_backlog;
+	return flips.left || retire_queue_size(&orphans);
 }
 
 /* One grace period, and what it sets free. */
@@ -186,7 +183,7 @@ static bool cycle(struct reclaim_thread *self, bool flip_all)
 	atomic_store_explicit(&reclaim_periods.started, period, memory_order_seq_cst);
 	grace_synchronize();
 	/* Before anything that waited for it is recycled: notes the most that waits. */
-	grace_thread_snapshot(&(struct grace_snapshot){0});
+	registry_sums();
 	/* [release:grace] readers that were there before are gone. */
 	atomic_store_explicit(&reclaim_periods.completed, period, memory_order_release);
 	/* Moves the elapsed batches; the fresh batch is empty. */
@@ -200,16 +197,13 @@ static bool cycle(struct reclaim_thread *self, bool flip_all)
 	return left;
 }
 
-/* Under the lock. */
 static uint64_t pause_ns(void)
 {
-	struct grace_snapshot snapshot;
-
 	/* [relaxed] a hint. */
 	if (atomic_exchange_explicit(&reclaim_is_urgent, false, memory_order_relaxed))
 		return URGENT_PAUSE_NS;
-	add_up(&snapshot);
-	uint64_t nr_waiting = snapshot.retired > snapshot.recycled ? snapshot.retired - snapshot.recycled : 0;
+	struct registry_sums sums = registry_sums();
+	uint64_t nr_waiting = sums.retired > sums.recycled ? sums.retired - sums.recycled : 0;
 	uint64_t pause = nr_waiting > FEW_SLOTS ? MOST_PAUSE_NS * FEW_SLOTS / nr_waiting : MOST_PAUSE_NS;
 	return pause < LEAST_PAUSE_NS ? LEAST_PAUSE_NS : pause;
 }
@@ -269,14 +263,6 @@ static void *run(void *arg)
 }
 
 /* Under the lock. */
-static void list(struct reclaim_thread *thread)
-{
-	thread->next = threads;
-	threads = thread;
-	reclaim_tally(&reclaim_nr_threads, 1);
-}
-
-/* Under the lock. */
 static enum mslot_err start(void)
 {
 	if (started)
@@ -284,7 +270,7 @@ static enum mslot_err start(void)
 	/* One cycle of its own: what strangers handed over before now has woken nobody. */
 	if (sem_init(&work, 0, 1) || reclaim_spawn(run, &grace_self))
 		return MSLOT_NO_MEMORY;
-	list(&grace_self);
+	registry_add(&grace_self);
 	started = true;
 	return MSLOT_OK;
 }
@@ -330,51 +316,23 @@ enum mslot_err grace_thread_wait(bool drain)
 	return MSLOT_OK;
 }
 
-enum mslot_err grace_thread_register(struct reclaim_thread *thread)
+enum mslot_err grace_thread_start(void)
 {
-	enum mslot_err err;
-
 	pthread_mutex_lock(&lock);
-	err = start();
-	if (!err)
-		list(thread);
+	enum mslot_err err = start();
 	pthread_mutex_unlock(&lock);
 	return err;
-}
-
-void grace_thread_unregister(struct reclaim_thread *thread)
-{
-	struct reclaim_thread **at = &threads;
-
-	pthread_mutex_lock(&lock);
-	while (*at != thread)
-		at = &(*at)->next;
-	*at = thread->next;
-	reclaim_tally(&reclaim_nr_threads, UINT64_MAX);
-	reclaim_leave(thread);
-	gone_retired += reclaim_nr_retired(thread);
-	/* [relaxed] our own. */
-	gone_recycled += atomic_load_explicit(&thread->nr_recycled, memory_order_relaxed);
-	pthread_mutex_unlock(&lock);
-}
-
-void grace_thread_each(void (*fn)(struct reclaim_thread *thread, void *ctx), void *ctx)
-{
-	pthread_mutex_lock(&lock);
-	for (struct reclaim_thread *thread = threads; thread; thread = thread->next)
-		fn(thread, ctx);
-	pthread_mutex_unlock(&lock);
 }
 
 void grace_thread_snapshot(struct grace_snapshot *out)
 {
 	pthread_mutex_lock(&lock);
-	add_up(out);
 	/* [relaxed] statistics. */
 	out->completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed);
 	/* [relaxed] statistics. */
 	out->started = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed);
 	/* What elapsed with the last period, and was retired in the one before or after, may still be to recycle. */
 	out->oldest_ns = began_ns[(out->completed - 1) % 4];
+	out->use_waited_ns = use_waited_ns;
 	pthread_mutex_unlock(&lock);
 }

@@ -46,6 +46,19 @@ struct reclaim_newest {
 };
 extern _Thread_local struct reclaim_newest reclaim_newest __attribute__((tls_model("initial-exec")));
 
+/* Which queue the thread is to use. */
+static inline unsigned reclaim_active(const struct reclaim_thread *thread)
+{
+	/* [relaxed] the grace-period thread's own; a hint for others. */
+	return atomic_load_explicit(&thread->active, memory_order_relaxed);
+}
+
+/* Whether the thread is still in a use of the queue that it was flipped away from. Under the registry's lock. */
+static inline bool reclaim_is_in_old_use(const struct reclaim_thread *thread)
+{
+	return thread->flipped && retire_queue_is_used(&thread->queue[1 - reclaim_active(thread)]);
+}
+
 /* What the calling thread is; NULL ends it. */
 static inline void reclaim_become(struct reclaim_thread *self)
 {
@@ -139,7 +152,7 @@ bool reclaim_must_not_wait(void);
 /* Recycles what the calling thread has retired and is due. */
 void reclaim_drain_own(void);
 
-/* ---- inside the room: reclaim.c to grace_thread.c ---- */
+/* ---- inside the room ---- */
 
 /* Read at each retire, written at each grace period. On a line of their own: every drop reads their neighbours. */
 struct reclaim_periods {
@@ -186,22 +199,34 @@ void grace_thread_wake(void);
 bool grace_thread_is_self(void);
 /* Waits until what was retired before is recycled (drain), or until a grace period has passed. */
 enum mslot_err grace_thread_wait(bool drain);
-enum mslot_err grace_thread_register(struct reclaim_thread *thread);
-void grace_thread_unregister(struct reclaim_thread *thread);
+/* Starts it, unless it runs. */
+enum mslot_err grace_thread_start(void);
 /* Hands what both queues of the calling thread hold to the grace-period thread. When nobody flips or collects them any
  * more, but before anybody can find that: a drain finds the thread in the registry, or what it has left. */
 void reclaim_leave(struct reclaim_thread *self);
 
-/* What the grace-period thread knows of the whole, at one moment. */
+/* What the grace-period thread is at. */
 struct grace_snapshot {
-	uint64_t retired, recycled; /* by all threads, also those that are gone */
-	uint64_t most_backlog;
 	uint64_t started, completed;
-	uint64_t oldest_ns; /* what waits was retired since; on the clock of reclaim_now_ns() */
+	uint64_t oldest_ns;	/* what waits was retired since; on the clock of reclaim_now_ns() */
+	uint64_t use_waited_ns; /* since when a use holds up a queue that is taken over, or 0 */
 };
 void grace_thread_snapshot(struct grace_snapshot *out);
+
+/* ---- registry.c ---- */
+
+void registry_add(struct reclaim_thread *thread);
+void registry_remove(struct reclaim_thread *thread);
 /* Calls fn for each registered thread; none comes or goes meanwhile. */
-void grace_thread_each(void (*fn)(struct reclaim_thread *thread, void *ctx), void *ctx);
+void registry_each(void (*fn)(struct reclaim_thread *thread, void *ctx), void *ctx);
+
+/* By all threads, also those that are gone. */
+struct registry_sums {
+	uint64_t retired, recycled;
+	uint64_t most_backlog; /* at any call, so far */
+};
+struct registry_sums registry_sums(void);
+
 /* Starts a thread of the library's own, which gets no signals. */
 enum mslot_err reclaim_spawn(void *(*fn)(void *arg), void *arg);
 

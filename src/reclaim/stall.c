@@ -28,6 +28,7 @@ static bool is_watched;
 
 struct look {
 	uint64_t period, lasts_ns;
+	bool is_for_use; /* the grace period is over, but a use of a queue that is to be taken over is not */
 	unsigned nr;
 	struct mslot_stall stalls[STALLS_AT_ONCE];
 };
@@ -36,7 +37,8 @@ static void look_at(struct reclaim_thread *thread, void *ctx)
 {
 	struct look *look = ctx;
 
-	if (!thread->reader || look->nr == STALLS_AT_ONCE || !grace_waits_for(thread->reader))
+	if (!thread->reader || look->nr == STALLS_AT_ONCE ||
+	    !(look->is_for_use ? reclaim_is_in_old_use(thread) : grace_waits_for(thread->reader)))
 		return;
 	if (thread->stall_reported != look->period) {
 		thread->stall_reported = look->period;
@@ -82,9 +84,10 @@ static void *watch(void *arg)
 			since = reclaim_now_ns();
 		}
 		look.period = period;
-		look.lasts_ns = reclaim_now_ns() - since;
+		look.is_for_use = snapshot.use_waited_ns;
+		look.lasts_ns = reclaim_now_ns() - (look.is_for_use ? snapshot.use_waited_ns : since);
 		if (look.lasts_ns >= STALL_NS)
-			grace_thread_each(look_at, &look);
+			registry_each(look_at, &look);
 		if (look.nr)
 			tell(&look, fn, ctx);
 		nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);

@@ -9,16 +9,16 @@
 void mslot_stats(struct mslot_stats *out)
 {
 	struct grace_snapshot snapshot;
-	uint64_t now;
 
 	if (!out)
 		return;
+	struct registry_sums sums = registry_sums();
 	grace_thread_snapshot(&snapshot);
-	now = reclaim_now_ns();
+	uint64_t now = reclaim_now_ns();
 	*out = (struct mslot_stats){
-		.retired = snapshot.retired,
-		.recycled = snapshot.recycled,
-		.most_backlog = snapshot.most_backlog,
+		.retired = sums.retired,
+		.recycled = sums.recycled,
+		.most_backlog = sums.most_backlog,
 		.grace_periods = snapshot.completed,
 		/* [relaxed] statistics. */
 		.claims_waited = atomic_load_explicit(&reclaim_counts.claims_waited, memory_order_relaxed),

@@ -39,7 +39,7 @@ void stragglers_wait(void)
 	for (unsigned naps = 0; naps < NAPS_MOST; naps++) {
 		bool is_stuck = false;
 
-		grace_thread_each(find_stuck, &is_stuck);
+		registry_each(find_stuck, &is_stuck);
 		if (!is_stuck)
 			return;
 		stragglers_nap();

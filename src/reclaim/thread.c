@@ -35,7 +35,7 @@ static void unregister(void *thread)
 	if (give_back_upward())
 		give_back_upward()->thread_exits();
 	reclaim_count_flush(self);
-	grace_thread_unregister(self);
+	registry_remove(self);
 	reclaim_become(NULL);
 	/* A thread may end inside one, and a grace period would wait for it. */
 	while (grace_in_section())
@@ -71,7 +71,6 @@ static void make_key(void)
 enum mslot_err mslot_thread_register(void)
 {
 	struct reclaim_thread *self;
-	enum mslot_err err;
 
 	if (reclaim_self)
 		return MSLOT_INVALID;
@@ -87,12 +86,13 @@ enum mslot_err mslot_thread_register(void)
 	grace_register();
 	self->id = gettid();
 	self->reader = grace_reader();
-	if (pthread_setspecific(exit_key, self) || (err = grace_thread_register(self))) {
+	if (pthread_setspecific(exit_key, self) || grace_thread_start()) {
 		pthread_setspecific(exit_key, NULL);
 		grace_unregister();
 		free(self);
 		return MSLOT_NO_MEMORY;
 	}
+	registry_add(self);
 	reclaim_become(self);
 	return MSLOT_OK;
 }

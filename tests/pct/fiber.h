@@ -139,11 +139,14 @@ extern "C" void model_yield(void)
 
 extern "C" void model_nap(void)
 {
-	bool is_alone = true;
+	bool is_alone = true, is_held_up = false;
 
-	for (unsigned i = 0; i < nr_threads; i++)
+	for (unsigned i = 0; i < nr_threads; i++) {
 		is_alone &= i == running || fibers[i].is_done || fibers[i].is_parked || fibers[i].is_suspended;
-	if (is_alone)
+		is_held_up |= fibers[i].is_suspended;
+	}
+	/* Else what it waits for may have come meanwhile. */
+	if (is_alone && is_held_up)
 		suspend_self();
 	else
 		model_yield();
