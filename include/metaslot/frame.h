@@ -104,9 +104,12 @@ MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_frame_get(struct mslot_reg
 
 /**
  * Takes another reference to the shared frame at `paddr` if it carries metadata of `type`.
- * As mslot_frame_get(), whose name its faults bear, and: Errors: WRONG_TYPE: it carries another; INVALID: `type` is
- * NULL. Only who holds a reference can tell the type: so a refusal for it gets and drops, and like any drop it may be
- * the last one, and run the on_drop of that other type. Source: OSTD `Frame::try_from`.
+ * As mslot_frame_get(), but the type is checked after a reference is taken: a WRONG_TYPE refusal drops it again, may be
+ * the last drop, and may run the other type's on_drop.
+ *
+ * Errors:   as mslot_frame_get(); WRONG_TYPE: it carries another; INVALID: `type` is NULL.
+ * Faults:   as mslot_frame_get(), and name that call.
+ * Source:   OSTD `Frame::try_from`.
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *
 mslot_frame_get_typed(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type, enum mslot_err *why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reclaim: threads, reader sections, grace periods.
+ * Reclaim: threads, reader sections (RCU's read-side critical sections), grace periods.
  *
  * A frame of a deferred type is recycled only after every reader section that could see it has ended.
  * Dropping costs no wait and no memory: retired slots are linked through themselves, in batches of one
@@ -13,8 +13,8 @@
  *   mb       two full barriers
  *   bp       as mb, threads register themselves with liburcu
  *
- * A thread that has not registered is told so by a fault in hardened builds. Others do not look: it may claim and drop,
- * but its reader sections protect nothing.
+ * A thread that has not registered is told so by a fault in hardened builds. Other builds do not check: it may claim
+ * and drop, but its reader sections protect nothing.
  *
  * May run together:  everything with everything.
  * fork:              the child may only exec or _exit; the library does not continue there.
@@ -53,9 +53,8 @@ MSLOT_API enum mslot_err mslot_thread_unregister(void);
 /** Enters a reader section; sections nest. Progress: wait-free. Context: a registered, online thread. Order: acquires
  *  `retire`: what a finished grace period waited for is not to be found any more. */
 MSLOT_API void mslot_read_lock(void);
-/** Leaves a reader section, which was entered: one that was not makes the thread's later ones void, and each of its
- *  waits answer BUSY; it is a fault in hardened builds, but under qsbr. Progress: wait-free. Order: releases `grace`.
- */
+/** Leaves a reader section. Without a matching mslot_read_lock(), later sections of this thread protect nothing and its
+ *  waits answer BUSY; a fault in hardened builds, except under qsbr. Progress: wait-free. Order: releases `grace`. */
 MSLOT_API void mslot_read_unlock(void);
 
 /*
@@ -91,7 +90,7 @@ MSLOT_API MSLOT_MUST_USE const void *mslot_peek(struct mslot_region *region, uin
 /**
  * Waits until everything that was retired before, by any thread, is recycled and its on_drop has run.
  *
- * @region  whose frames are meant
+ * @region  only checked for NULL; all regions are drained
  *
  * Order:    acquires `recycle` of each.
  * Progress: blocking (grace periods).

@@ -26,7 +26,10 @@ struct mslot_region;
 #define MSLOT_COUNT_MAX (1u << 21)
 
 enum {
-	/** The payload is plain bytes that any holder may read and write (OSTD: `AnyUFrameMeta`). */
+	/**
+	 * The payload is plain bytes that any holder may read and write (OSTD: `AnyUFrameMeta`). Documentation only;
+	 * the library treats both alike.
+	 */
 	MSLOT_TYPE_UNTYPED = 1u << 0,
 	/** No reader ever peeks at such a frame: it is recycled at its last drop, without a grace period. */
 	MSLOT_TYPE_IMMEDIATE = 1u << 1,

@@ -38,7 +38,8 @@ struct mslot_segment {
  * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order:    acquires `recycle`, releases `publish`, of each frame. Claims ascend, so of two calls that
  *           collide one gets through.
- * Progress: lock-free, O(frames). While it runs, its frames answer BUSY.
+ * Progress: lock-free, O(frames); waits only at the backlog limit of a region that allows it. While it runs, its
+ *           frames answer BUSY.
  * Context:  any registered thread, also inside a reader section and from on_drop.
  * Errors:   IN_USE, UNIQUE, BUSY: of the first frame that could not be had; OUT_OF_BOUND, NOT_ALIGNED: the
  *           range; INVALID: empty or backward range, `type`, `out` NULL.

@@ -20,7 +20,7 @@ extern "C" {
  * @unique  ended by this call; NULL does nothing
  *
  * Order:    releases `recycle` or `retire`.
- * Progress: wait-free, never waits. Runs on_drop.
+ * Progress: lock-free; wait-free where no getter fails on this frame at the same time. Never waits. Runs on_drop.
  * Context:  any registered thread, also inside a reader section and from on_drop.
  * Faults:   over-drop: the frame is not unique, or its handle is forgotten.
  * Source:   OSTD `UniqueFrame::drop`.
@@ -30,9 +30,9 @@ MSLOT_API void mslot_unique_drop(struct mslot_unique *unique);
 /**
  * Drops the handle without giving the frame back to whoever finds free frames.
  *
- * As mslot_unique_drop(), but no allocation is told of the frame: it is had by claiming its address, or by an
- * allocation that has found nothing else and asks every slot. (Or by the next one of another thread, if that one
- * allocated it last, and as a shared frame.) For allocators.
+ * For allocators. As mslot_unique_drop(), but the frame leaves no hint: it can be claimed by address; allocations find
+ * it only when hints run out and every slot is scanned. Another thread may still hold an old hint to it, from when it
+ * allocated the frame as a shared one.
  * Source: OSTD `UniqueFrame::reset_as_unused`.
  */
 MSLOT_API void mslot_unique_reset_as_unused(struct mslot_unique *unique);
