@@ -133,6 +133,14 @@ def links(tree):
     return found
 
 
+@rule("the README shows examples/hello.c", "examples/hello.c", "#include <stdio.h>\n", "")
+def example(tree):
+    text = tree["examples/hello.c"]
+    shown = re.search(r"```c\n(.*?)```", tree["README.md"], re.S)
+    same = shown and shown.group(1) == text[text.index("#include"):]
+    return [] if same else ["README.md:1: the C block is not examples/hello.c from its first #include on"]
+
+
 @rule("clang-format agrees", "src/ugly.c", None, "/* SPDX-License-Identifier: MIT */\nint  x ;\n")
 def formatted(tree):
     sources = of_kind(tree, ("src/", "include/", "bench/", "stress/", "tests/", "examples/"), (".c", ".h", ".cc"))
