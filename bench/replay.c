@@ -3,9 +3,8 @@
  * metaslot-replay: replays recorded page traffic of a real kernel on the table, or on a baseline.
  *
  * Promises: exit 0 only if every event of every trace was applied and the audit after it was clean; 1 otherwise, with
- * the trace, line and event; 2 for a wrong command line, and then nothing was run.
- *
- * Needs: replay_run.h; jansson for the JSON.
+ *           the trace, line and event; 2 for a wrong command line, and then nothing was run.
+ * Needs:    replay_run.h; jansson for the JSON.
  */
 #include "replay_run.h"
 
