@@ -4,9 +4,9 @@
  * lock-free stack and ring.
  *
  * Promises: each is the shortest that its means allow: one lock or one locked instruction to take or give a frame,
- * nothing looked up, and the frame freed last is taken first where the structure has an order at all. Slots are touched
- * as they are first used. Runs come from alloc_runs.h. Read:     one pool after the other, then POOL(), which makes the
- * calls of each.
+ *           nothing looked up, and the frame freed last is taken first where the structure has an order at all. Slots
+ *           are touched as they are first used. Runs come from alloc_runs.h.
+ * Read:     one pool after the other, then POOL(), which makes the calls of each.
  */
 #include "alloc_pool.h"
 

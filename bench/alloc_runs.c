@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A binary buddy allocator. Promises: O(order) under one lock, and neighbours merge at once.
+ * A binary buddy allocator.
+ *
+ * Promises: O(order) under one lock, and neighbours merge at once.
  */
 #include "alloc_runs.h"
 

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Peek: look at a frame's metadata, each time in a section of its own. Under qsbr a thread reports quiescence once a
- * batch. And the latency of get and drop, one by one, where more threads run than there are cpus.
+ * batch.
  */
 #include "bench.h"
-#include "samples.h"
-
-#define LATENCY_THREADS 8 /* the most that it is registered for */
 
 static inline void peek_once(const struct impl *impl, struct mslot_region *region, uint64_t paddr)
 {
@@ -57,57 +54,10 @@ static void peek_hot(struct gbench_run *run, void *ctx)
 	bench_thread_end();
 }
 
-/* Of each thread; all have left the loop when the first one reads them. */
-static struct samples latencies[LATENCY_THREADS];
-
-static void report_latency(struct gbench_run *run)
-{
-	struct samples sorted;
-
-	if (!samples_join(&sorted, latencies, sizeof(*latencies), (size_t)gbench_threads(run))) {
-		gbench_fail(run, "no memory");
-		return;
-	}
-	bench_count_percentiles(run, &sorted);
-	samples_free(&sorted);
-}
-
-static void get_drop_latency(struct gbench_run *run, void *ctx)
-{
-	const struct race *race = ctx;
-	struct impl impl = *race->impl;
-	struct samples *own = &latencies[gbench_thread(run)];
-
-	if (!own->values && !samples_init(own)) {
-		gbench_fail(run, "no memory");
-		return;
-	}
-	own->nr = 0;
-	bench_thread_begin(run);
-	while (gbench_window(run))
-		do {
-			uint64_t from = now_ns();
-			impl.frame_drop(impl.frame_get(race->region, HOT_FRAME, NULL));
-			samples_add(own, now_ns() - from);
-		} while (gbench_window_open(run, 1));
-	if (gbench_thread(run) == 0)
-		report_latency(run);
-	bench_thread_end();
-}
-
 void bench_peeks(void)
 {
 	for (unsigned i = 0; race_of(i); i++) {
 		bench_register("frame", "peek", "own", race_of(i)->impl->name, bench_threads, peek_own, race_of(i));
 		bench_register("frame", "peek", "hot", race_of(i)->impl->name, bench_threads, peek_hot, race_of(i));
 	}
-}
-
-void bench_latency(void)
-{
-	static const int threads[] = {2, LATENCY_THREADS, 0};
-
-	for (unsigned i = 0; race_of(i); i++)
-		bench_register("frame", "get_drop_latency", "hot", race_of(i)->impl->name, threads, get_drop_latency,
-			       race_of(i));
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fills a region. Promises: holes are independent of each other, and the same for the same seed. Needs: nothing but the
- * library; the slots of all frames are in memory once a level below 100 % was asked for.
+ * Fills a region.
+ *
+ * Promises: holes are independent of each other, and the same for the same seed.
+ * Needs:    nothing but the library; the slots of all frames are in memory once a level below 100 % was asked for.
  */
 #include "fill_region.h"
 

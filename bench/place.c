@@ -3,9 +3,10 @@
  * The programs' door to hwloc.
  *
  * Promises: only cpus that the process may use (its affinity, its cgroup) are used or shown. With hwloc's
- * HWLOC_SYNTHETIC or HWLOC_XMLFILE everything is as on that machine, except that nothing is bound. Needs: place_make()
- * on a thread that is not bound yet. Read:     place_make(): the topology is cut down to the allowed cpus, then its
- * cpus are sorted by one of three orders.
+ *           HWLOC_SYNTHETIC or HWLOC_XMLFILE everything is as on that machine, except that nothing is bound.
+ * Needs:    place_make() on a thread that is not bound yet.
+ * Read:     place_make(): the topology is cut down to the allowed cpus, then its cpus are sorted by one of three
+ *           orders.
  */
 #include "place.h"
 

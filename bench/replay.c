@@ -3,9 +3,8 @@
  * metaslot-replay: replays recorded page traffic of a real kernel on the table, or on a baseline.
  *
  * Promises: exit 0 only if every event of every trace was applied and the audit after it was clean; 1 otherwise, with
- * the trace, line and event; 2 for a wrong command line, and then nothing was run.
- *
- * Needs: replay_run.h; jansson for the JSON.
+ *           the trace, line and event; 2 for a wrong command line, and then nothing was run.
+ * Needs:    replay_run.h; jansson for the JSON.
  */
 #include "replay_run.h"
 
@@ -18,6 +17,8 @@
 #include <unistd.h>
 
 #define MAX_THREADS 1024
+#define MAX_ROUNDS 1000000
+#define MAX_SECONDS 86400
 
 struct options {
 	struct replay_config config;
@@ -64,11 +65,12 @@ static void usage(FILE *to)
 		"                  nothing\n"
 		"  --place P       where threads run: compact (default), scatter, node, none, or a list of cpus: "
 		"0-3,8\n"
-		"  --rounds N      replay each trace N times; 0 (default): once to warm up, then for a while\n"
-		"  --seconds S     how long that while is (default 0.5)\n"
+		"  --rounds N      replay each trace N times; at most %d; 0 (default): once to warm up, then for a\n"
+		"                  while\n"
+		"  --seconds S     how long that while is (default 0.5, at most %d)\n"
 		"  --json FILE     write the result there\n"
 		"  --help\n",
-		MAX_THREADS);
+		MAX_THREADS, MAX_ROUNDS, MAX_SECONDS);
 }
 
 static bool parse_unsigned(const char *text, unsigned most, unsigned *out)
@@ -87,7 +89,7 @@ static bool parse_seconds(const char *text, double *out)
 	char *end;
 	double value = strtod(text, &end);
 
-	if (*text < '0' || *text > '9' || *end || !(value <= 86400))
+	if (*text < '0' || *text > '9' || *end || !(value <= MAX_SECONDS))
 		return false;
 	*out = value;
 	return true;
@@ -113,10 +115,67 @@ static bool choose_impl(struct options *options)
 	return !config->is_deferred || can_defer;
 }
 
-/* 0, or the exit status plus one. */
-static int parse(int argc, char **argv, struct options *options)
+enum { IMPL = 1, THREADS, MODE, RECLAIM, ROUNDS, SECONDS, PLACE, JSON, HELP };
+
+static bool read_option(struct options *options, int option, const char *text)
 {
-	enum { IMPL = 1, THREADS, MODE, RECLAIM, ROUNDS, SECONDS, PLACE, JSON, HELP };
+	struct replay_config *config = &options->config;
+
+	switch (option) {
+	case IMPL:
+		options->impl = text;
+		return true;
+	case THREADS:
+		return parse_unsigned(text, MAX_THREADS, &config->nr_threads) && config->nr_threads;
+	case MODE:
+		options->mode = text;
+		return !strcmp(text, "address") || !strcmp(text, "alloc");
+	case RECLAIM:
+		options->reclaim = text;
+		return !strcmp(text, "deferred") || !strcmp(text, "immediate");
+	case ROUNDS:
+		return parse_unsigned(text, MAX_ROUNDS, &config->rounds);
+	case SECONDS:
+		return parse_seconds(text, &config->min_seconds);
+	case PLACE:
+		options->how = text;
+		return true;
+	case JSON:
+		options->json = text;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What the options say together, and what they name. */
+static bool open_options(struct options *options)
+{
+	const char *why;
+
+	if (!choose_impl(options))
+		return false;
+	if (!options->nr_traces) {
+		fprintf(stderr, "metaslot-replay: no trace\n");
+		usage(stderr);
+		return false;
+	}
+	options->config.place = options->place = place_make(options->how, PLACE_LOCAL, 1, &why);
+	if (!options->place) {
+		fprintf(stderr, "metaslot-replay: --place %s: %s\n", options->how, why);
+		return false;
+	}
+	if (options->json && !(options->json_file = fopen(options->json, "w"))) {
+		fprintf(stderr, "metaslot-replay: --json %s: cannot be written\n", options->json);
+		place_free(options->place);
+		return false;
+	}
+	return true;
+}
+
+/* The exit status, or -1 to go on. */
+static int read_options(struct options *options, int argc, char **argv)
+{
 	static const struct option known[] = {
 		{"impl", required_argument, NULL, IMPL},     {"threads", required_argument, NULL, THREADS},
 		{"mode", required_argument, NULL, MODE},     {"reclaim", required_argument, NULL, RECLAIM},
@@ -124,82 +183,25 @@ static int parse(int argc, char **argv, struct options *options)
 		{"json", required_argument, NULL, JSON},     {"place", required_argument, NULL, PLACE},
 		{"help", no_argument, NULL, HELP},	     {0},
 	};
-	struct replay_config *config = &options->config;
-	const char *why;
-	int option;
 
-	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		switch (option) {
-		case IMPL:
-			options->impl = optarg;
-			break;
-		case THREADS:
-			if (!parse_unsigned(optarg, MAX_THREADS, &config->nr_threads) || !config->nr_threads) {
-				fprintf(stderr, "metaslot-replay: --threads %s: not 1 to %d\n", optarg, MAX_THREADS);
-				return 3;
-			}
-			break;
-		case MODE:
-			options->mode = optarg;
-			if (strcmp(optarg, "address") && strcmp(optarg, "alloc")) {
-				fprintf(stderr, "metaslot-replay: no mode %s; --help lists them\n", optarg);
-				return 3;
-			}
-			break;
-		case RECLAIM:
-			options->reclaim = optarg;
-			if (strcmp(optarg, "deferred") && strcmp(optarg, "immediate")) {
-				fprintf(stderr, "metaslot-replay: --reclaim %s: neither immediate nor deferred\n",
-					optarg);
-				return 3;
-			}
-			break;
-		case ROUNDS:
-			if (!parse_unsigned(optarg, 1000000, &config->rounds)) {
-				fprintf(stderr, "metaslot-replay: --rounds %s: not 0 to 1000000\n", optarg);
-				return 3;
-			}
-			break;
-		case SECONDS:
-			if (!parse_seconds(optarg, &config->min_seconds)) {
-				fprintf(stderr, "metaslot-replay: --seconds %s: not 0 to 86400\n", optarg);
-				return 3;
-			}
-			break;
-		case PLACE:
-			options->how = optarg;
-			break;
-		case JSON:
-			options->json = optarg;
-			break;
-		case HELP:
+	for (int option, which; (option = getopt_long(argc, argv, "", known, &which)) != -1;) {
+		if (option == HELP) {
 			usage(stdout);
-			return 1;
-		default:
+			return 0;
+		}
+		if (option == '?') {
 			usage(stderr);
-			return 3;
+			return 2;
+		}
+		if (!read_option(options, option, optarg)) {
+			fprintf(stderr, "metaslot-replay: --%s cannot be '%s'; --help says what it can\n",
+				known[which].name, optarg);
+			return 2;
 		}
 	}
-	if (!choose_impl(options))
-		return 3;
 	options->traces = argv + optind;
 	options->nr_traces = argc - optind;
-	if (!options->nr_traces) {
-		fprintf(stderr, "metaslot-replay: no trace\n");
-		usage(stderr);
-		return 3;
-	}
-	config->place = options->place = place_make(options->how, PLACE_LOCAL, 1, &why);
-	if (!options->place) {
-		fprintf(stderr, "metaslot-replay: --place %s: %s\n", options->how, why);
-		return 3;
-	}
-	if (options->json && !(options->json_file = fopen(options->json, "w"))) {
-		fprintf(stderr, "metaslot-replay: --json %s: cannot be written\n", options->json);
-		place_free(options->place);
-		return 3;
-	}
-	return 0;
+	return open_options(options) ? -1 : 2;
 }
 
 static void show_progress(double share)
@@ -318,10 +320,10 @@ int main(int argc, char **argv)
 	struct totals totals = {.is_clean = true};
 	struct samples *latencies, latency = {0};
 	bool ok = true;
-	int stop = parse(argc, argv, &options);
+	int status = read_options(&options, argc, argv);
 
-	if (stop)
-		return stop - 1;
+	if (status >= 0)
+		return status;
 	if (isatty(STDERR_FILENO))
 		options.config.progress = show_progress;
 	latencies = calloc((size_t)options.nr_traces, sizeof(*latencies));

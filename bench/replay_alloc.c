@@ -2,7 +2,7 @@
  *
  * Alloc mode: the allocator chooses the frames, and the trace's frames stand for those that it gave.
  *
- * Promises: an event that cannot be applied is named with its reason; nothing is skipped. What a place holds is checked
+ * Promises: an event that cannot be applied is named with its reason; nothing is skipped. What a frame holds is checked
  *           here, at the same price for every allocator, as some check nothing. The metadata names the trace's frame:
  *           a frame that is handed out twice is seen by the look-up of its first holder.
  * Needs:    alloc_impl.h for the allocators. Whose turn it is, is the caller's business.
@@ -26,14 +26,14 @@ static const char *allocate(struct worker *worker, const struct replay_step *ste
 {
 	struct copy *copy = worker->copy;
 	struct run *run = worker->run;
-	struct place *place = &copy->places[step->pfn];
+	struct traced_frame *frame = &copy->frames[step->pfn];
 	uint32_t nr = UINT32_C(1) << step->order;
 	uint64_t meta[2] = {cookie_of(copy, step->pfn), step->kind};
 
 	for (uint32_t i = 0; i < nr; i++) {
-		if (place[i].is_held)
+		if (frame[i].is_held)
 			return "the frame is allocated already";
-		if (place[i].cached)
+		if (frame[i].cached)
 			return "the page cache has the frame";
 	}
 	if (nr == 1) {
@@ -45,21 +45,21 @@ static const char *allocate(struct worker *worker, const struct replay_step *ste
 		return mslot_err_name(MSLOT_NO_MEMORY);
 	}
 	for (uint32_t i = 0; i < nr; i++)
-		place[i] = (struct place){.item = worker->run_items[i], .kind = step->kind, .is_held = true};
+		frame[i] = (struct traced_frame){.item = worker->run_items[i], .kind = step->kind, .is_held = true};
 	return NULL;
 }
 
 static const char *put(struct worker *worker, const struct replay_step *step)
 {
-	struct place *place = &worker->copy->places[step->pfn];
+	struct traced_frame *frame = &worker->copy->frames[step->pfn];
 	uint32_t nr = UINT32_C(1) << step->order;
 
 	for (uint32_t i = 0; i < nr; i++)
-		if (!place[i].is_held)
+		if (!frame[i].is_held)
 			return not_allocated;
 	for (uint32_t i = 0; i < nr; i++) {
-		place[i].is_held = false;
-		worker->run_items[i] = place[i].item;
+		frame[i].is_held = false;
+		worker->run_items[i] = frame[i].item;
 	}
 	worker->run->config->alloc->put(worker->run->pool, step->order, worker->run_items);
 	return NULL;
@@ -70,7 +70,7 @@ static const char *apply(struct worker *worker, const struct replay_step *step)
 	struct copy *copy = worker->copy;
 	const struct alloc_impl *alloc = worker->run->config->alloc;
 	void *pool = worker->run->pool;
-	struct place *place = &copy->places[step->pfn];
+	struct traced_frame *frame = &copy->frames[step->pfn];
 
 	switch (step->op) {
 	case 'P':
@@ -79,25 +79,25 @@ static const char *apply(struct worker *worker, const struct replay_step *step)
 	case 'F':
 		return put(worker, step);
 	case 'I':
-		if (!place->is_held)
+		if (!frame->is_held)
 			return not_allocated;
-		place->cached++;
-		return alloc->forget(pool, place->item) ? NULL : "the reference could not be forgotten";
+		frame->cached++;
+		return alloc->forget(pool, frame->item) ? NULL : "the reference could not be forgotten";
 	case 'D':
-		if (!place->cached)
+		if (!frame->cached)
 			return mslot_err_name(MSLOT_NOT_FORGOTTEN);
-		place->cached--;
-		return alloc->put_forgotten(pool, place->item) ? NULL : mslot_err_name(MSLOT_NOT_FORGOTTEN);
+		frame->cached--;
+		return alloc->put_forgotten(pool, frame->item) ? NULL : mslot_err_name(MSLOT_NOT_FORGOTTEN);
 	case 'G':
-		if (!place->is_held && !place->cached)
+		if (!frame->is_held && !frame->cached)
 			return not_allocated;
-		return alloc->look(pool, place->item, &worker->run->types[place->kind], cookie_of(copy, step->pfn))
+		return alloc->look(pool, frame->item, &worker->run->types[frame->kind], cookie_of(copy, step->pfn))
 			       ? NULL
 			       : "the metadata is another frame's";
 	case 'M':
-		if (!place->is_held && !place->cached)
+		if (!frame->is_held && !frame->cached)
 			return not_allocated;
-		return alloc->get_put(pool, place->item) ? NULL : "no reference could be taken";
+		return alloc->get_put(pool, frame->item) ? NULL : "no reference could be taken";
 	}
 	return NULL;
 }
@@ -110,8 +110,8 @@ static const char *open_pool(struct run *run, uint64_t nr_frames)
 
 static bool open_copy(struct copy *copy)
 {
-	copy->places = calloc(copy->run->trace->nr_frames, sizeof(*copy->places));
-	return copy->places;
+	copy->frames = calloc(copy->run->trace->nr_frames, sizeof(*copy->frames));
+	return copy->frames;
 }
 
 static bool open_worker(struct worker *worker)
@@ -122,18 +122,18 @@ static bool open_worker(struct worker *worker)
 
 static const char *drop_cached(struct copy *copy, uint32_t pfn)
 {
-	struct place *place = &copy->places[pfn];
+	struct traced_frame *frame = &copy->frames[pfn];
 
-	if (!place->cached)
+	if (!frame->cached)
 		return mslot_err_name(MSLOT_NOT_FORGOTTEN);
-	place->cached--;
-	return copy->run->config->alloc->put_forgotten(copy->run->pool, place->item) ? NULL : "no reference is left";
+	frame->cached--;
+	return copy->run->config->alloc->put_forgotten(copy->run->pool, frame->item) ? NULL : "no reference is left";
 }
 
 static void drop_held(struct copy *copy, uint32_t pfn)
 {
-	copy->places[pfn].is_held = false;
-	copy->run->config->alloc->put(copy->run->pool, 0, &copy->places[pfn].item);
+	copy->frames[pfn].is_held = false;
+	copy->run->config->alloc->put(copy->run->pool, 0, &copy->frames[pfn].item);
 }
 
 static void barrier(struct run *run)
@@ -148,9 +148,9 @@ static bool is_clean(struct run *run, uint64_t *nr_broken)
 
 static void give_up(struct copy *copy, uint32_t pfn)
 {
-	if (copy->places[pfn].is_held)
+	if (copy->frames[pfn].is_held)
 		drop_held(copy, pfn);
-	while (copy->places[pfn].cached)
+	while (copy->frames[pfn].cached)
 		(void)drop_cached(copy, pfn);
 }
 
@@ -159,7 +159,7 @@ static void close_pool(struct run *run)
 	for (unsigned i = 0; run->workers && i < run->config->nr_threads; i++)
 		free(run->workers[i].run_items);
 	for (struct copy *copy = run->copies; copy && copy->run; copy++)
-		free(copy->places);
+		free(copy->frames);
 	if (run->pool)
 		run->config->alloc->destroy(run->pool);
 }

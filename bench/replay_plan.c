@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Deals a trace out to threads. Promises: waiting for a step's dependencies, and nothing else, keeps the order of every
- * frame; the plan knows nothing of the table that it is replayed on. Needs: memory of about 40 bytes an event, and of
- * 11 a frame that the trace names.
+ * Deals a trace out to threads.
+ *
+ * Promises: waiting for a step's dependencies, and nothing else, keeps the order of every frame; the plan knows nothing
+ *           of the table that it is replayed on.
+ * Needs:    memory of about 40 bytes an event, and of 11 a frame that the trace names.
  */
 #include "replay_plan.h"
 

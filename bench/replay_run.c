@@ -6,8 +6,8 @@
  *           runs over events only: not over planning, page faults of the first round (but with one round), or the
  *           release of what the trace leaves behind.
  * Needs:    a replay_mode for the table, replay_plan.h for order. The harness costs the same whatever the table: a
- * step, a poll where another cpu had the frame last, a store where another cpu waits. Read:     run_member(), then
- * replay_run(); what an event does, in replay_apply.c and replay_alloc.c.
+ *           step, a poll where another cpu had the frame last, a store where another cpu waits.
+ * Read:     run_member(), then replay_run(); what an event does, in replay_apply.c and replay_alloc.c.
  */
 #include "replay_state.h"
 

@@ -18,7 +18,7 @@ struct progress_word {
 struct run;
 
 /* What the trace's frame stands for, where the allocator chooses. The events of a frame are ordered, so it is plain. */
-struct place {
+struct traced_frame {
 	void *item;
 	uint32_t cached; /* references of the page cache */
 	uint8_t kind;
@@ -30,7 +30,7 @@ struct copy {
 	const struct replay_plan *plan;
 	uint64_t base;			/* paddr of the trace's first frame */
 	struct mslot_frame **held;	/* address mode, by pfn */
-	struct place *places;		/* alloc mode, by pfn */
+	struct traced_frame *frames;	/* alloc mode, by pfn */
 	struct progress_word *progress; /* by member */
 };
 

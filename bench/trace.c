@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The trace reader. Promises: every byte is checked; what is not a trace is refused with its line, never guessed at.
- * Needs: zlib.
+ * The trace reader.
+ *
+ * Promises: every byte is checked; what is not a trace is refused with its line, never guessed at.
+ * Needs:    zlib.
  */
 #include "trace.h"
 

@@ -3,9 +3,9 @@
  * The histogram of ages.
  *
  * Promises: an age is from the beginning of a frame's last drop to its on_drop, of one frame in eight. Percentiles are
- * at most an eighth too high. (Debian 12 ships no HDR histogram for C.) Read:     the calls that drop are wrapped by
- * the linker, as any of them may be the last. stress_aged() is called from on_drop of the deferred types, on whatever
- * thread that runs.
+ *           at most an eighth too high. (Debian 12 ships no HDR histogram for C.)
+ * Read:     the calls that drop are wrapped by the linker, as any of them may be the last. stress_aged() is called from
+ *           on_drop of the deferred types, on whatever thread that runs.
  *
  *   bucket     0 ... 7 | 8 ... 15 | 16 17 18 ... 23    | 24 25 ...
  *   ns from    0 ... 7 | 8 ... 15 | 16 18 20 ... 30    | 32 36 ...      eight for each power of two

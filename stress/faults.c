@@ -4,7 +4,7 @@
  *
  * Promises: each says what it did, so that a fault that did not happen is seen.
  * Read:     fault_names, then the helper of each. exit and malloc are worker.c's, kill and stall have files of their
- * own; the delays are compiled in, see delay.h.
+ *           own; the delays are compiled in, see delay.h.
  */
 #include "faults.h"
 

@@ -169,21 +169,22 @@ static json_t *json_of(const struct options *options, const struct totals *total
 
 	mslot_stats(&stats);
 	return json_pack(
-		"{s:i, s:s, s:s, s:i, s:I, s:f, s:f, s:{s:I, s:I, s:I, s:I}, s:{s:f, s:f, s:f, s:o}, s:{s:b, s:I}, "
+		"{s:s, s:s, s:s, s:i, s:I, s:f, s:f, s:{s:I, s:I, s:I, s:I}, s:{s:f, s:f, s:f, s:o}, s:{s:b, s:I}, "
 		"s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:b}",
-		"schema", 1, "impl", "mslot", "mix", options->mix->name, "threads", (int)options->nr_threads, "ops",
-		(json_int_t)ops, "seconds", totals->seconds, "per_second", (double)ops / totals->seconds, "latency_ns",
-		"p50", (json_int_t)samples_percentile(all, 0.5), "p99", (json_int_t)samples_percentile(all, 0.99),
-		"p999", (json_int_t)samples_percentile(all, 0.999), "max", (json_int_t)longest(totals), "fairness",
-		"jain", fairness.jain, "slowest", fairness.slowest, "fastest", fairness.fastest, "ops",
-		ops_of_each(totals), "audit", "clean", !totals->broken, "broken", (json_int_t)totals->nr_broken,
-		"reclaim", "retired", (json_int_t)stats.retired, "recycled", (json_int_t)stats.recycled, "most_waiting",
-		(json_int_t)stats.most_backlog, "limit", (json_int_t)stress_run.backlog_limit, "claims_waited",
-		(json_int_t)stats.claims_waited, "claims_refused", (json_int_t)stats.claims_refused, "stalls",
-		(json_int_t)stats.stalls, "age_ns", ages_json(), "stall", stall_json(), "faults", names_of_faults(),
-		"place", place_name(stress_run.place), "memory", place_memory_names[options->memory], "seed",
-		(json_int_t)options->seed, "rss_warm_kib", (json_int_t)stress_run.rss_begin_kib, "rss_kib",
-		(json_int_t)stress_run.rss_end_kib, "held", !totals->broken);
+		"schema", "metaslot-stress/1", "impl", "mslot", "mix", options->mix->name, "threads",
+		(int)options->nr_threads, "ops", (json_int_t)ops, "seconds", totals->seconds, "per_second",
+		(double)ops / totals->seconds, "latency_ns", "p50", (json_int_t)samples_percentile(all, 0.5), "p99",
+		(json_int_t)samples_percentile(all, 0.99), "p999", (json_int_t)samples_percentile(all, 0.999), "max",
+		(json_int_t)longest(totals), "fairness", "jain", fairness.jain, "slowest", fairness.slowest, "fastest",
+		fairness.fastest, "ops", ops_of_each(totals), "audit", "clean", !totals->broken, "broken",
+		(json_int_t)totals->nr_broken, "reclaim", "retired", (json_int_t)stats.retired, "recycled",
+		(json_int_t)stats.recycled, "most_waiting", (json_int_t)stats.most_backlog, "limit",
+		(json_int_t)stress_run.backlog_limit, "claims_waited", (json_int_t)stats.claims_waited,
+		"claims_refused", (json_int_t)stats.claims_refused, "stalls", (json_int_t)stats.stalls, "age_ns",
+		ages_json(), "stall", stall_json(), "faults", names_of_faults(), "place", place_name(stress_run.place),
+		"memory", place_memory_names[options->memory], "seed", (json_int_t)options->seed, "rss_warm_kib",
+		(json_int_t)stress_run.rss_begin_kib, "rss_kib", (json_int_t)stress_run.rss_end_kib, "held",
+		!totals->broken);
 }
 
 bool report_json(const struct options *options, const struct totals *totals)

@@ -2,8 +2,8 @@
  *
  * Proves: what is allocated was free, is the caller's alone, and comes back, whoever drops it
  * Oracle: plain cookies; the owner's mark in the payload; alignment of runs; a clean audit at the end, after which as
- * many frames can be allocated as are unused, whatever the storms of claims by address have left of the hints. Knobs:
- * --threads, --seed. Smoke 2 s; pre-merge 60 s; a night 8 h.
+ *         many frames can be allocated as are unused, whatever the storms of claims by address have left of the hints.
+ * Knobs:  --threads, --seed. Smoke 2 s; pre-merge 60 s; a night 8 h.
  */
 #include "mix.h"
 

@@ -3,7 +3,7 @@
  * The threads of a run: each does operations of its mix until time is up.
  *
  * Read:     live(), one thread's life. Under the faults `exit` and `malloc` a worker outlives its threads: keep()
- * starts one after the other, and what the worker holds goes from one to the next.
+ *           starts one after the other, and what the worker holds goes from one to the next.
  */
 #include "run.h"
 

@@ -3,9 +3,10 @@
  * The sequential reference: what each call does to a slot, in plain integers, without words, bits or atomics.
  *
  * Promises: the same answers and counts as the library, one call after the other. A call that the library makes in
- * steps which others can see (claim, then publish; put, then retire, then recycle) is one function a step here, so that
- * concurrent histories can be explained too. Read:     docs/state-machine.md is the same in words. The random walk, the
- * fuzzer and the linearizability checker use it; test_state.c has a specification of its own for the word.
+ *           steps which others can see (claim, then publish; put, then retire, then recycle) is one function a step
+ *           here, so that concurrent histories can be explained too.
+ * Read:     docs/state-machine.md is the same in words. The random walk, the fuzzer and the linearizability checker use
+ *           it; test_state.c has a specification of its own for the word.
  */
 #ifndef TESTS_REFERENCE_H
 #define TESTS_REFERENCE_H

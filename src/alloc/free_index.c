@@ -3,7 +3,8 @@
  * The bitmap of hints and its summaries.
  *
  * Promises: a frame given back is found, unless it is taken meanwhile: a summary never hides a free frame for longer
- * than the call that made it free, or the one that filled its row, takes. A summary may promise what is not there.
+ *           than the call that made it free, or the one that filled its row, takes. A summary may promise what is not
+ *           there.
  * Needs:    C11 atomics only; memory is handed in. So a model can check this file as it is.
  * Read:     tree_full() and tree_room(), which race; then the calls.
  *

@@ -3,9 +3,9 @@
  * On which NUMA nodes a region's frames lie.
  *
  * Promises: a range's slots and hints lie on the node of its frames, where the kernel can do that; a region whose
- * config names no node costs nothing for all of this, and counts as node 0. Needs:    numa.c; slots and hints of a
- * range that begin on a page of their own. Read:     nodes_check(), then nodes_init(), then region_next_range() for the
- * order in which ranges are looked at.
+ *           config names no node costs nothing for all of this, and counts as node 0.
+ * Needs:    numa.c; slots and hints of a range that begin on a page of their own.
+ * Read:     nodes_check(), then nodes_init(), then region_next_range() for the order in which ranges are looked at.
  */
 #include "table/region.h"
 

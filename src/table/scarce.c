@@ -4,7 +4,7 @@
  *
  * Promises: what scarce.h says.
  * Needs:    slot_settle() for the pass; whoever makes slots unused, to look at attention between its swap and its
- * store.
+ *           store.
  */
 #include "table/scarce.h"
 

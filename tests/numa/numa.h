@@ -4,8 +4,9 @@
  *
  * Usage of both: test_numa MACHINE FILE: one of `machines` below, FILE the topology of the one that is not synthetic. A
  * process reads the topology once, so each machine is a run of its own.
+ *
  * Needs:    the linker's --wrap: the cpu that the caller runs on is what the test says, as the machine has cpus that
- * this one has not; and what hwloc is asked to bind is noted.
+ *           this one has not; and what hwloc is asked to bind is noted.
  */
 #ifndef TESTS_NUMA_H
 #define TESTS_NUMA_H

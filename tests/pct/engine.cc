@@ -5,7 +5,8 @@
  * that a switch can come before it.
  *
  * Promises: no bound of preemptions and any number of threads' steps, but a sample of the schedules; values are those
- * of sequential consistency, and a missing order shows as a race that ThreadSanitizer reports. A seed repeats.
+ *           of sequential consistency, and a missing order shows as a race that ThreadSanitizer reports. A seed
+ *           repeats.
  *
  *   PROGRAM [--executions N] [--seed N] [--only NAME]       prints a line a scenario; exit 1 if one failed. To repeat
  *                                                           what failed: its seed, one execution, its name

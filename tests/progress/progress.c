@@ -5,8 +5,8 @@
  * Proves: with `--suspend`, that no call of the fast paths waits for another thread: each thread is taken off for good
  *         at each of its atomic steps, and all others come to their end; for a deferred drop even where the one that
  *         stopped is inside a reader section. And, in all runs, that what is wait-free ends within the number of its
- * own steps that is written here, whatever the others do. Oracle: the engine's: a thread that waits for the one that is
- * suspended never ends.
+ *         own steps that is written here, whatever the others do.
+ * Oracle: the engine's: a thread that waits for the one that is suspended never ends.
  */
 #include "pct.h"
 

@@ -201,7 +201,7 @@ def main():
         plan = QUICK if options.quick else FULL
         samples, given_up, fill, raw = measure(options, plan)
         rows = table.make_rows(samples)
-        report = {"schema": "metaslot-report-1", "machine": about, "date": f"{datetime.date.today()}",
+        report = {"schema": "metaslot-report/1", "machine": about, "date": f"{datetime.date.today()}",
                   "command": " ".join(["tools/bench", *sys.argv[1:]]), "quick": options.quick,
                   "seconds": time.monotonic() - start, "raw": raw, "rows": rows, "given_up": given_up, "fill": fill,
                   "patience": plan["patience"],

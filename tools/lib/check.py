@@ -19,7 +19,6 @@ sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
 import rules  # noqa: E402
-import user   # noqa: E402
 
 GCC = {"CC": "gcc", "CXX": "g++"}
 CLANG = {"CC": "clang", "CXX": "clang++"}
@@ -179,13 +178,6 @@ def hardened():
     tested("hardened", GCC, ["--buildtype=debugoptimized", "-Dhardened=true"], LIGHT)
 
 
-def installed():
-    path = build("release", GCC, ["--buildtype=release"])
-    if path:
-        for name, fault in user.checks(ROOT, path, os.path.join(BUILD, "installed")):
-            report(f"user: {name}", not fault, log=fault or "")
-
-
 def bench():
     """The table comes out and has the rows that matter; its numbers are not judged on a shared machine."""
     out = os.path.join(BUILD, "bench.json")
@@ -204,7 +196,7 @@ MODES = {
     "tsan": [tsan],
     "asan": [asan],
     "model": [model],
-    "full": [house_rules, release, debug, stress, installed, model, fuzz, tsan, asan, flavors, hardened, bench],
+    "full": [house_rules, release, debug, stress, model, fuzz, tsan, asan, flavors, hardened, bench],
 }
 
 

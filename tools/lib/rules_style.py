@@ -133,6 +133,34 @@ def links(tree):
     return found
 
 
+@rule("the README shows examples/hello.c", "examples/hello.c", "#include <stdio.h>\n", "")
+def example(tree):
+    text = tree["examples/hello.c"]
+    shown = re.search(r"```c\n(.*?)```", tree["README.md"], re.S)
+    same = shown and shown.group(1) == text[text.index("#include"):]
+    return [] if same else ["README.md:1: the C block is not examples/hello.c from its first #include on"]
+
+
+# clang-format runs lines together that are too long, unless what follows them is indented.
+LABEL = r"(?:Promises|Needs|Read|Proves|Oracles?|Knobs|Runs|Limits):(?=\s)"
+
+
+def in_opening(tree, pattern):
+    """What a pattern finds in the comment that a file begins with."""
+    return [at(path, text, hit.start(1), hit.group(1)) for path, text in tree.items() if path.endswith((".c", ".h", ".cc"))
+            for hit in re.finditer(pattern, text[:text.find("*/")], re.M)]
+
+
+@rule("labels of opening comments begin lines", "bench/place.c", "\n * Needs:", " Needs:")
+def labels(tree):
+    return in_opening(tree, rf"^ \* .*\S +({LABEL})")
+
+
+@rule("what a label begins goes on indented", "bench/place.c", "\n *           orders.", "\n * orders.")
+def hanging(tree):
+    return in_opening(tree, rf"^ \* {LABEL}.*(?:\n \*   .*)*\n \* (?!{LABEL})(\S.*)")
+
+
 @rule("clang-format agrees", "src/ugly.c", None, "/* SPDX-License-Identifier: MIT */\nint  x ;\n")
 def formatted(tree):
     sources = of_kind(tree, ("src/", "include/", "bench/", "stress/", "tests/", "examples/"), (".c", ".h", ".cc"))

@@ -3,7 +3,8 @@
  * A replay applies every event on every impl, however many threads share it, and names the event that it cannot apply.
  *
  * Oracle: the traces are drawn by a model of the frames, so that any two events of a frame that swap are refused by the
- * table (claimed twice, freed twice, got while unused). Few frames and many cpus: nearly every step waits for another.
+ *         table (claimed twice, freed twice, got while unused). Few frames and many cpus: nearly every step waits for
+ *         another.
  */
 #include "replay_run.h"
 
