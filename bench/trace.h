@@ -1,17 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reads a page trace: gzipped (or plain) text, a header line, then an event a line.
- *
- *   # page trace v1 name=NAME cpus=N frames=N events=N
- *   P cpu pfn order kind    in use before the recording
- *   A cpu pfn order kind    allocated; kind u user, c page cache, k kernel, t page table
- *   F cpu pfn order         freed
- *   I cpu pfn               entered the page cache
- *   D cpu pfn               left the page cache
- *   G cpu pfn               looked up in the page cache
- *   M cpu pfn               mapped around a fault
- *
- * cpu and order are decimal, pfn is hexadecimal and counts from the trace's first frame.
+ * Reads a page trace: gzipped (or plain) text, a header line, then an event a line. docs/benchmarks.md, "The replays",
+ * says what the lines mean.
  */
 #ifndef BENCH_TRACE_H
 #define BENCH_TRACE_H

@@ -40,7 +40,7 @@ static void late_gets(unsigned nr)
 	atomic_fetch_add(&slot.state, nr * LIVE_ONE);
 }
 
-static void a_resurrected_count_is_told_apart_by_its_generation(void **state)
+static void a_stale_put_does_not_retire_the_next_incarnation(void **state)
 {
 	struct slot_verdict verdict;
 	uint64_t first, second, seen, claimed;
@@ -242,7 +242,7 @@ static void peek_wants_the_same_type_and_a_shared_frame(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_resurrected_count_is_told_apart_by_its_generation),
+		cmocka_unit_test(a_stale_put_does_not_retire_the_next_incarnation),
 		cmocka_unit_test(a_resurrected_count_is_not_retired),
 		cmocka_unit_test(of_two_drops_of_one_handle_one_is_last_and_one_is_a_fault),
 		cmocka_unit_test(an_over_drop_in_flight_does_not_eat_a_forgotten_reference),

@@ -74,7 +74,7 @@ static NOINLINE struct mslot_frame *alloc_frame_slow(struct mslot_region *region
 	HARDENED_REGISTERED("mslot_alloc_frame", why_null(why, MSLOT_INVALID));
 	slot = allocate_one(region, type, meta, options, why);
 	if (slot)
-		slot_publish(slot, slot_peek_state(slot));
+		slot_publish(slot, slot_word(slot));
 	return slot_frame(slot);
 }
 
@@ -103,7 +103,7 @@ struct mslot_unique *mslot_alloc_unique(struct mslot_region *region, const struc
 	HARDENED_REGISTERED("mslot_alloc_unique", why_null(why, MSLOT_INVALID));
 	slot = allocate_one(region, type, meta, options, why);
 	if (slot)
-		slot_publish_unique(slot, slot_peek_state(slot));
+		slot_publish_unique(slot, slot_word(slot));
 	return slot_unique(slot);
 }
 

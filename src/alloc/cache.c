@@ -60,7 +60,7 @@ static uint64_t row_frames(const struct free_row *row, uintptr_t page)
 {
 	/* [relaxed] as row_get(). */
 	const struct slot *hot = atomic_load_explicit(&row->hot, memory_order_relaxed);
-	bool is_free = (uintptr_t)hot >> SLOT_ROW_SHIFT == page && state_of(slot_peek_state(hot)) == STATE_UNUSED;
+	bool is_free = (uintptr_t)hot >> SLOT_ROW_SHIFT == page && state_of(slot_word(hot)) == STATE_UNUSED;
 
 	return row_get(&row->mask) | (is_free ? slot_row_bit(hot) : 0);
 }

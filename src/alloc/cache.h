@@ -42,7 +42,7 @@ static inline bool cache_first(const struct mslot_region *region, struct slot **
 	/* [relaxed] our own. */
 	*slot = atomic_load_explicit(&own->hot, memory_order_relaxed);
 	if (LIKELY(*slot)) {
-		*word = slot_peek_state(*slot);
+		*word = slot_word(*slot);
 		if (LIKELY(state_of(*word) == STATE_UNUSED))
 			return true;
 		/* It is in use: whoever ends that remembers it. */
@@ -56,7 +56,7 @@ static inline bool cache_first(const struct mslot_region *region, struct slot **
 	/* [relaxed] our own. */
 	uintptr_t slots = atomic_load_explicit(&own->row, memory_order_relaxed) << SLOT_ROW_SHIFT;
 	*slot = (struct slot *)(slots + (unsigned)__builtin_ctzll(mask) * sizeof(struct slot));
-	*word = slot_peek_state(*slot);
+	*word = slot_word(*slot);
 	return true;
 }
 

@@ -74,7 +74,7 @@ static struct slot *find_run(const struct request *request, struct free_index *i
 		at += claimed;
 		free_index_take(index, at / 64, UINT64_C(1) << at % 64);
 		/* It may just have become free, and have been given back before we took it. */
-		if (state_of(slot_peek_state(&region->slots[at])) == STATE_UNUSED)
+		if (state_of(slot_word(&region->slots[at])) == STATE_UNUSED)
 			free_index_give(index, at / 64, UINT64_C(1) << at % 64);
 		at++;
 	}
@@ -130,7 +130,7 @@ static void pass_over_range(const struct request *request, const struct node_ran
 		uint64_t word = region_word(region, at);
 
 		if (settles && state_of(word) == STATE_SHARED)
-			word = slot_settle(&region->slots[at]);
+			word = slot_call_attention(&region->slots[at]);
 		pass->generations += state_generation(word);
 		pass->has_retired |= state_of(word) == STATE_RETIRED;
 		if (state_of(word) == STATE_UNUSED) {

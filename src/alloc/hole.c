@@ -47,7 +47,7 @@ static uint64_t finish_hold(struct mslot_region *region, uint64_t at, uint64_t e
 	if (whole && swap_grain(region, at, GRAIN_MARKED, is_hole ? GRAIN_HOLE : GRAIN_UNTOUCHED))
 		return whole;
 	if (is_hole)
-		slot_make_hole(slot, slot_peek_state(slot));
+		slot_make_hole(slot, slot_word(slot));
 	else
 		slot_take_back(slot);
 	return 1;

@@ -133,7 +133,7 @@ static bool audit_slot(struct slot *slot, void *ctx)
 	if (view.type)
 		count_type(audit, &view);
 	if (view.status == MSLOT_STATUS_BROKEN) {
-		const char *defect = word_defect(slot_peek_state(slot), slot_type(slot));
+		const char *defect = word_defect(slot_word(slot), slot_type(slot));
 
 		if (audit->nr_broken < MSLOT_AUDIT_BROKEN) {
 			audit->broken[audit->nr_broken].paddr = view.paddr;

@@ -83,7 +83,7 @@ FLATTEN struct mslot_frame *mslot_frame_claim(struct mslot_region *region, uint6
 		     !reclaim_is_registered()))
 		return claim_slow(region, paddr, type, meta, why);
 	struct slot *slot = &region->slots[index];
-	uint64_t word = slot_peek_state(slot), claimed;
+	uint64_t word = slot_word(slot), claimed;
 	/* What was claimed before is in memory. And the address is made anew there, rather than kept in a register. */
 	if (UNLIKELY((!word && !region_is_touched(region, index)) || !slot_claim_quick(slot, word, &claimed)))
 		return claim_slow(region, slot_paddr(region, slot), type, meta, why);
@@ -216,7 +216,7 @@ static NOINLINE struct mslot_frame *from_raw_slow(struct mslot_region *region, u
 	if (slot && !(err = slot_from_raw(slot)))
 		return slot_frame(slot);
 	if (slot && err == MSLOT_OVERFLOW)
-		slot_fault(MSLOT_FAULT_OVERFLOW, "mslot_frame_from_raw", slot, slot_peek_state(slot));
+		slot_fault(MSLOT_FAULT_OVERFLOW, "mslot_frame_from_raw", slot, slot_word(slot));
 	why_set(why, err);
 	return NULL;
 }
@@ -240,7 +240,7 @@ static NOINLINE enum mslot_err drop_raw_slow(struct mslot_region *region, uint64
 	HARDENED_REGISTERED("mslot_frame_drop_raw", MSLOT_INVALID);
 	slot = region_slot(region, paddr, &err);
 	if (slot && !(err = slot_drop_raw(slot, &is_last)) && is_last)
-		reclaim_slot(slot, slot_peek_state(slot));
+		reclaim_slot(slot, slot_word(slot));
 	return err;
 }
 
@@ -263,7 +263,7 @@ struct mslot_unique *mslot_frame_try_unique(struct mslot_frame *frame, enum mslo
 	if (LIKELY(!err))
 		return slot_unique(slot);
 	/* IN_USE without any live handle: what others hold is forgotten references, and `frame` is dead. */
-	uint64_t seen = slot_peek_state(slot);
+	uint64_t seen = slot_word(slot);
 	if (err != MSLOT_IN_USE || (state_of(seen) == STATE_SHARED && state_live(seen) <= 0))
 		slot_fault(MSLOT_FAULT_DEAD_HANDLE, "mslot_frame_try_unique", slot, seen);
 	why_set(why, err);
@@ -297,10 +297,10 @@ void *mslot_frame_memory(const struct mslot_frame *frame)
 
 uint32_t mslot_frame_ref_count(const struct mslot_frame *frame)
 {
-	return state_ref_count(slot_peek_state(frame_slot(frame)));
+	return state_ref_count(slot_word(frame_slot(frame)));
 }
 
 uint32_t mslot_frame_raw_count(const struct mslot_frame *frame)
 {
-	return state_raw_count(slot_peek_state(frame_slot(frame)));
+	return state_raw_count(slot_word(frame_slot(frame)));
 }

@@ -35,7 +35,7 @@ void slots_publish(struct mslot_region *region, struct slot *slots, uint64_t nr,
 			init_fn(ctx, slot_paddr(region, &slots[i]), slots[i].meta);
 	}
 	for (uint64_t i = 0; i < nr; i++)
-		slot_publish(&slots[i], slot_peek_state(&slots[i]));
+		slot_publish(&slots[i], slot_word(&slots[i]));
 }
 
 enum mslot_err mslot_segment_claim(struct mslot_region *region, uint64_t start, uint64_t end,
@@ -219,7 +219,7 @@ enum mslot_err mslot_segment_from_raw(struct mslot_region *region, uint64_t star
 	for (uint64_t i = 0; i < nr; i++) {
 		err = slot_from_raw(&slots[i]);
 		if (err) {
-			uint64_t seen = slot_peek_state(&slots[i]);
+			uint64_t seen = slot_word(&slots[i]);
 
 			for (uint64_t done = i; done--;)
 				(void)slot_forget(&slots[done], INTO_RAW);

@@ -86,7 +86,7 @@ struct mslot_unique *mslot_unique_from_raw(struct mslot_region *region, uint64_t
 enum mslot_err mslot_unique_repurpose(struct mslot_unique *unique, const struct mslot_type *type, const void *meta)
 {
 	struct slot *slot = unique_slot(unique);
-	uint64_t seen = slot_peek_state(slot);
+	uint64_t seen = slot_word(slot);
 	enum mslot_err err;
 
 	HARDENED_REGISTERED("mslot_unique_repurpose", MSLOT_INVALID);

@@ -45,7 +45,7 @@ static void recycle(struct slot *slot, struct mslot_region *region, const struct
 	if (type->on_drop)
 		type->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));
 	unsigned attention = give_back_begin(slot);
-	if (slot_recycle(slot, slot_peek_state(slot)))
+	if (slot_recycle(slot, slot_word(slot)))
 		give_back(slot, attention);
 }
 

@@ -124,7 +124,7 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 static bool count_held(struct slot *slot, void *ctx)
 {
 	bool *retired = ctx;
-	enum state state = state_of(slot_peek_state(slot));
+	enum state state = state_of(slot_word(slot));
 
 	*retired |= state == STATE_RETIRED;
 	return state == STATE_UNUSED || state == STATE_RETIRED || state == STATE_HOLE;
@@ -314,7 +314,7 @@ bool mslot_range_not_mapped(const struct mslot_region *region, uint64_t start, u
 			index |= (UINT64_C(1) << GRAIN_SHIFT) - 1;
 			continue;
 		}
-		uint64_t word = slot_peek_state(&region->slots[index]);
+		uint64_t word = slot_word(&region->slots[index]);
 		if ((state_of(word) == STATE_SHARED || state_is_unique(word)) && state_raw(word) != 0)
 			return false;
 	}

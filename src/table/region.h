@@ -179,7 +179,7 @@ static inline bool region_is_touched(const struct mslot_region *region, uint64_t
 /* The grain is a hole: its slots are not in memory and say nothing of it. Others are holes one by one. */
 static inline bool region_is_hole(const struct mslot_region *region, uint64_t index)
 {
-	/* [acquire:taken] as slot_look(); a hole is one for good. */
+	/* [acquire:taken] as slot_word_acquire(); a hole is one for good. */
 	return atomic_load_explicit(region_grain(region, index), memory_order_acquire) == GRAIN_HOLE;
 }
 
@@ -187,7 +187,7 @@ static inline bool region_is_hole(const struct mslot_region *region, uint64_t in
 static inline uint64_t region_word(const struct mslot_region *region, uint64_t index)
 {
 	if (region_is_touched(region, index))
-		return slot_look(&region->slots[index]);
+		return slot_word_acquire(&region->slots[index]);
 	return region_is_hole(region, index) ? STATE_HOLE : 0;
 }
 

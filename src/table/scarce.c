@@ -3,8 +3,8 @@
  * Turns the counting of unused frames on and off, and counts.
  *
  * Promises: what scarce.h says.
- * Needs:    slot_settle() for the pass; whoever makes slots unused, to look at attention between its swap and its
- *           store.
+ * Needs:    slot_call_attention() for the pass; whoever makes slots unused, to look at attention between its swap and
+ * its store.
  */
 #include "table/scarce.h"
 
@@ -18,7 +18,7 @@ static uint64_t scarce_word(const struct mslot_region *region)
 
 static bool scarce_swap(struct mslot_region *region, uint64_t *word, uint64_t next)
 {
-	/* [relaxed] publishes nothing: slot_settle() releases attention, scarce_settle() that it is settled.
+	/* [relaxed] publishes nothing: slot_call_attention() releases attention, scarce_settle() that it is settled.
 	 * [relaxed] others count. */
 	return atomic_compare_exchange_weak_explicit(&region->scarce, word, next, memory_order_relaxed,
 						     memory_order_relaxed);
@@ -48,7 +48,7 @@ uint64_t scarce_begin(struct mslot_region *region)
 		next = SCARCE_ON | ((word + SCARCE_EPISODE_ONE) & (SCARCE_SETTLED - SCARCE_EPISODE_ONE));
 	} while (!scarce_swap(region, &word, next));
 	if (!(word & SCARCE_ON))
-		/* [relaxed] slot_settle() releases it. */
+		/* [relaxed] slot_call_attention() releases it. */
 		atomic_fetch_add_explicit(&scarce_attention, SCARCE_ATTENTION_ONE, memory_order_relaxed);
 	/* So that claims take their slow path, where they count. Those that do not yet are forgiven. */
 	region_suspend_types(region);

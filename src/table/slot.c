@@ -11,7 +11,7 @@
 
 #include "base/check.h"
 
-uint64_t slot_peek_state(const struct slot *slot)
+uint64_t slot_word(const struct slot *slot)
 {
 	/* [relaxed] a snapshot to judge by; whoever acts on it swaps against it. */
 	return atomic_load_explicit(&slot->state, memory_order_relaxed);
@@ -28,7 +28,7 @@ const struct mslot_type *slot_type(const struct slot *slot)
 	return (const struct mslot_type *)(slot_type_word(slot) & ~TYPE_BITS);
 }
 
-uint64_t slot_look(const struct slot *slot)
+uint64_t slot_word_acquire(const struct slot *slot)
 {
 	/* [acquire:taken] whoever finds it taken finds free what its claimer knew to be free. */
 	return atomic_load_explicit(&slot->state, memory_order_acquire);
@@ -50,7 +50,7 @@ static inline bool swap_acquire_last_put(struct slot *slot, uint64_t *word, uint
 static inline bool swap_retire(struct slot *slot, uint64_t *word, uint64_t next)
 {
 	/* [seq_cst:retire] before the look at what has begun. [relaxed] on failure nothing is read by it.
-	 * [acquire:last-put] as above. [acquire:attention] whoever retires sees what slot_settle() released. */
+	 * [acquire:last-put] as above. [acquire:attention] whoever retires sees what slot_call_attention() released. */
 	return LIKELY(atomic_compare_exchange_strong_explicit(&slot->state, word, next, memory_order_seq_cst,
 							      memory_order_relaxed));
 }
@@ -93,7 +93,7 @@ bool slot_claim_quick(struct slot *slot, uint64_t word, uint64_t *claimed)
 enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed)
 {
 	for (;;) {
-		uint64_t word = slot_peek_state(slot);
+		uint64_t word = slot_word(slot);
 		enum mslot_err err = state_claim(word, claimed);
 
 		if (err || slot_try_claim(slot, word, *claimed))
@@ -110,7 +110,7 @@ void slot_make_hole(struct slot *slot, uint64_t claimed)
 
 void slot_unclaim(struct slot *slot)
 {
-	uint64_t next = state_recycle(slot_peek_state(slot));
+	uint64_t next = state_recycle(slot_word(slot));
 
 	/* [release:recycle] as slot_recycle(); of a busy slot only `live` moves, by failing gets, and is discarded. */
 	atomic_store_explicit(&slot->state, next, memory_order_release);
@@ -140,7 +140,7 @@ void slot_publish_unique(struct slot *slot, uint64_t claimed)
 bool slot_get(struct slot *slot, bool *has_added, uint64_t *seen)
 {
 	*has_added = false;
-	*seen = slot_peek_state(slot);
+	*seen = slot_word(slot);
 	/* Below zero, while an over-drop is in flight, is acceptable too: the add below decides. */
 	if (UNLIKELY(!state_is_gettable(*seen) && state_get(*seen)))
 		return false;
@@ -151,8 +151,8 @@ bool slot_get(struct slot *slot, bool *has_added, uint64_t *seen)
 	return LIKELY(state_is_gettable(*seen));
 }
 
-/* The word says shared and dead, and whoever swaps it to retired is the last. The generation in `dead` keeps us from
- * retiring a later incarnation whose count is zero as well. */
+/* The word says shared and dead: one thread swaps it to retired, and that one is the last. It need not be the one whose
+ * put emptied it. */
 static bool retire_dead(struct slot *slot, uint64_t dead)
 {
 	return swap_retire(slot, &dead, state_retire(dead));
@@ -196,7 +196,7 @@ static struct slot_verdict put_last_live(struct slot *slot, uint64_t old)
 
 enum slot_put slot_put_quick(struct slot *slot, uint64_t *seen)
 {
-	*seen = slot_peek_state(slot);
+	*seen = slot_word(slot);
 	if (state_is_sole(*seen)) {
 		/* As state_retire(): of a sole word, what lies above the state is the generation. */
 		uint64_t retired = (*seen - SOLE) | STATE_RETIRED;
@@ -239,7 +239,7 @@ static NOINLINE struct slot_verdict clone_settle(struct slot *slot, uint64_t old
 
 struct slot_verdict slot_clone(struct slot *slot)
 {
-	uint64_t old = slot_peek_state(slot);
+	uint64_t old = slot_word(slot);
 
 	if (UNLIKELY(!state_is_clonable(old)))
 		return (struct slot_verdict){state_clone_fault(old), false, old};
@@ -254,7 +254,7 @@ struct slot_verdict slot_clone(struct slot *slot)
 static struct slot_verdict forget_settle(struct slot *slot, uint64_t delta, uint64_t old)
 {
 	struct slot_verdict verdict = {state_forget_fault(old), false, old};
-	uint64_t word = slot_peek_state(slot), next;
+	uint64_t word = slot_word(slot), next;
 
 	if (!verdict.fault)
 		return verdict;
@@ -279,7 +279,7 @@ static inline uint64_t forget_add(struct slot *slot, uint64_t delta)
 bool slot_forget_quick(struct slot *slot, uint64_t delta, bool *has_added, uint64_t *seen)
 {
 	*has_added = false;
-	*seen = slot_peek_state(slot);
+	*seen = slot_word(slot);
 	if (UNLIKELY(!state_is_forgettable(*seen)))
 		return false;
 	*seen = forget_add(slot, delta);
@@ -307,14 +307,14 @@ struct slot_verdict slot_forget(struct slot *slot, uint64_t delta)
 /* The common case: true if it was one. */
 bool slot_from_raw_quick(struct slot *slot)
 {
-	uint64_t word = slot_peek_state(slot);
+	uint64_t word = slot_word(slot);
 
 	return LIKELY(state_has_raw(word)) && swap_acquire_forget(slot, &word, word + LIVE_ONE - RAW_ONE);
 }
 
 enum mslot_err slot_from_raw(struct slot *slot)
 {
-	uint64_t word = slot_peek_state(slot), next;
+	uint64_t word = slot_word(slot), next;
 	enum mslot_err err;
 
 	while (!(err = state_from_raw(word, &next)) && !swap_acquire_forget(slot, &word, next))
@@ -325,14 +325,14 @@ enum mslot_err slot_from_raw(struct slot *slot)
 /* The common case, where live handles remain: true if it was one. */
 bool slot_drop_raw_quick(struct slot *slot)
 {
-	uint64_t word = slot_peek_state(slot);
+	uint64_t word = slot_word(slot);
 
 	return LIKELY(state_has_raw(word) && word >= LIVE_ONE) && swap_release_last_put(slot, &word, word - RAW_ONE);
 }
 
 enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last)
 {
-	uint64_t word = slot_peek_state(slot), next;
+	uint64_t word = slot_word(slot), next;
 
 	*is_last = false;
 	for (;;) {
@@ -351,7 +351,7 @@ enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last)
 /* All that earlier holders did, their reads too, is over before the owner writes. */
 enum mslot_err slot_try_unique(struct slot *slot, bool seen_by_readers)
 {
-	uint64_t word = slot_peek_state(slot), next;
+	uint64_t word = slot_word(slot), next;
 	enum mslot_err err;
 
 	while (!(err = state_try_unique(word, seen_by_readers, &next)) && !swap_acquire_last_put(slot, &word, next))
@@ -361,7 +361,7 @@ enum mslot_err slot_try_unique(struct slot *slot, bool seen_by_readers)
 
 bool slot_share(struct slot *slot, uint64_t *seen)
 {
-	*seen = slot_peek_state(slot);
+	*seen = slot_word(slot);
 	if (!state_is_unique(*seen) || state_raw(*seen) != 0)
 		return false;
 	/* [release:publish] what the owner wrote is visible to whoever gets or peeks. */
@@ -371,7 +371,7 @@ bool slot_share(struct slot *slot, uint64_t *seen)
 
 bool slot_unique_retire(struct slot *slot, bool give_back, uint64_t *seen)
 {
-	*seen = slot_peek_state(slot);
+	*seen = slot_word(slot);
 	while (state_is_unique(*seen) && state_raw(*seen) == 0) {
 		uint64_t next = state_word(STATE_RETIRED, *seen, 0, give_back ? 0 : 1);
 		/* [seq_cst:retire] as in swap_retire; the owner is alone. A swap, so that of two drops one is a fault.
@@ -388,7 +388,7 @@ bool slot_unique_into_raw(struct slot *slot, uint64_t *seen)
 {
 	uint64_t next;
 
-	*seen = slot_peek_state(slot);
+	*seen = slot_word(slot);
 	while (state_unique_into_raw(*seen, &next) == MSLOT_OK)
 		/* [release:forget] what the owner wrote is visible to whoever restores. */
 		if (atomic_compare_exchange_strong_explicit(&slot->state, seen, next, memory_order_release,
@@ -400,7 +400,7 @@ bool slot_unique_into_raw(struct slot *slot, uint64_t *seen)
 
 enum mslot_err slot_unique_from_raw(struct slot *slot)
 {
-	uint64_t word = slot_peek_state(slot), next;
+	uint64_t word = slot_word(slot), next;
 	enum mslot_err err;
 
 	while (!(err = state_unique_from_raw(word, &next)) && !swap_acquire_forget(slot, &word, next))
@@ -450,9 +450,10 @@ enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type)
 }
 
 /* Gives the word; whoever retires the slot after that sees what the caller did before. */
-uint64_t slot_settle(struct slot *slot)
+uint64_t slot_call_attention(struct slot *slot)
 {
-	/* [release:attention] adds nothing, but has its place among the moves. [acquire:taken] as slot_look(). */
+	/* [release:attention] adds nothing, but has its place among the moves. [acquire:taken] as slot_word_acquire().
+	 */
 	return atomic_fetch_add_explicit(&slot->state, 0, memory_order_acq_rel);
 }
 

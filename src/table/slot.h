@@ -50,9 +50,9 @@ enum slot_put {
 	PUT_UNTRIED, /* nothing has changed */
 };
 
-uint64_t slot_peek_state(const struct slot *slot);
+uint64_t slot_word(const struct slot *slot);
 /* The same, for whoever is to say what is free. */
-uint64_t slot_look(const struct slot *slot);
+uint64_t slot_word_acquire(const struct slot *slot);
 const struct mslot_type *slot_type(const struct slot *slot);
 /* The type's address and TYPE_BITS. */
 uintptr_t slot_type_word(const struct slot *slot);
@@ -86,7 +86,7 @@ enum mslot_err slot_unique_from_raw(struct slot *slot);
 
 bool slot_peek_quick(const struct slot *slot, const struct mslot_type *type);
 enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type);
-uint64_t slot_settle(struct slot *slot);
+uint64_t slot_call_attention(struct slot *slot);
 bool slot_recycle(struct slot *slot, uint64_t retired);
 
 #endif

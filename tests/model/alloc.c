@@ -175,7 +175,7 @@ static void rest_is_there(void)
 	unsigned nr_unused = 0;
 
 	for (unsigned i = 0; i < MODEL_FRAMES; i++) {
-		enum state state = state_of(slot_peek_state(&model_region->slots[i]));
+		enum state state = state_of(slot_word(&model_region->slots[i]));
 
 		MODEL_CHECK(state == STATE_UNUSED || state == STATE_SHARED);
 		nr_unused += state == STATE_UNUSED;

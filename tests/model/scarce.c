@@ -23,10 +23,10 @@ static void settle(void)
 		return;
 	for (unsigned i = 0; i < MODEL_FRAMES; i++) {
 		struct slot *slot = &model_region->slots[i];
-		uint64_t word = slot_peek_state(slot);
+		uint64_t word = slot_word(slot);
 
 		if (state_of(word) == STATE_SHARED)
-			word = slot_settle(slot);
+			word = slot_call_attention(slot);
 		has_unused |= state_of(word) == STATE_UNUSED;
 		nr_moving += state_of(word) != STATE_SHARED;
 	}
@@ -98,7 +98,7 @@ static void has_counted_all(void)
 	uint64_t seen = scarce_look(model_region), nr_unused = 0;
 
 	for (unsigned i = 0; i < MODEL_FRAMES; i++)
-		nr_unused += state_of(slot_peek_state(&model_region->slots[i])) == STATE_UNUSED;
+		nr_unused += state_of(slot_word(&model_region->slots[i])) == STATE_UNUSED;
 	MODEL_CHECK(!(seen & SCARCE_SETTLED) || (seen & SCARCE_COUNT) >= nr_unused);
 }
 

@@ -98,9 +98,9 @@ RECLAIM = [
     ("on_drop runs after the frame is free", "reclaim/reclaim.c",
      "\tif (type->on_drop)\n\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));\n"
      "\tunsigned attention = give_back_begin(slot);\n"
-     "\tif (slot_recycle(slot, slot_peek_state(slot)))\n\t\tgive_back(slot, attention);",
+     "\tif (slot_recycle(slot, slot_word(slot)))\n\t\tgive_back(slot, attention);",
      "\tunsigned attention = give_back_begin(slot);\n"
-     "\tif (slot_recycle(slot, slot_peek_state(slot)))\n\t\tgive_back(slot, attention);\n"
+     "\tif (slot_recycle(slot, slot_word(slot)))\n\t\tgive_back(slot, attention);\n"
      "\tif (type->on_drop)\n\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));"),
     ("on_drop recurses", "reclaim/reclaim.c", "\tif (immediate.running)\n\t\treturn;\n", ""),
     ("a queue is collected before a grace period", "reclaim/grace_thread.c",
@@ -166,7 +166,7 @@ CACHES = [
     ("a row with nothing free promises room", "alloc/cache.c",
      "\tif (mask)\n\t\tindex_give(row->region", "\tindex_give(row->region"),
     ("a hot frame that is in use is given back", "alloc/cache.c",
-     " && state_of(slot_peek_state(hot)) == STATE_UNUSED", ""),
+     " && state_of(slot_word(hot)) == STATE_UNUSED", ""),
     ("another frame takes the place of the hot one", "table/give_back.h",
      "if (!atomic_load_explicit(&row->hot, memory_order_relaxed)) {", "if (true) {"),
     ("a frame that is freed is the hot one already", "table/give_back.h",
