@@ -4,7 +4,7 @@
  *
  * Promises: what scarce.h says.
  * Needs:    slot_call_attention() for the pass; whoever makes slots unused, to look at attention between its swap and
- * its store.
+ *           its store.
  */
 #include "table/scarce.h"
 
