@@ -3,6 +3,8 @@
  * Many retired frames: chains of frames that drop each other are a loop and not recursion, and a region's limit on
  * what waits for a grace period is kept at the claims, never at the drops.
  */
+#include "table/region.h"
+
 #include "util.h"
 
 #define NR_CHAIN 100000
@@ -264,6 +266,93 @@ static void claims_that_may_wait_do(void **state)
 	mslot_read_unlock();
 }
 
+/* The program has given up its only handle: what is held is held by frames that wait for their own end. */
+static void a_region_ends_whose_frames_hold_each_other(void **state)
+{
+	static const struct mslot_type type = {.meta_bytes = sizeof(struct link), .on_drop = drop_next};
+	(void)state;
+
+	for (unsigned nr = 1; nr <= 8; nr++)
+		for (unsigned i = 0; i < 20; i++) {
+			struct mslot_region *small =
+				mslot_region_create(&(struct mslot_region_config){.nr_frames = nr}, NULL);
+
+			assert_non_null(small);
+			mslot_frame_drop(make_chain(small, nr, &type));
+			assert_err(mslot_region_destroy(small), MSLOT_OK);
+		}
+}
+
+static void a_region_does_not_end_whose_frame_is_held_beside_a_chain(void **state)
+{
+	static const struct mslot_type type = {.meta_bytes = sizeof(struct link), .on_drop = drop_next};
+	struct mslot_region *small = mslot_region_create(&(struct mslot_region_config){.nr_frames = 8}, NULL);
+	struct mslot_frame *held = mslot_frame_claim(small, 7 * FRAME, &type, &(struct link){NULL}, NULL);
+	(void)state;
+
+	mslot_frame_drop(make_chain(small, 7, &type));
+	assert_err(mslot_region_destroy(small), MSLOT_IN_USE);
+	assert_int_equal(mslot_frame_ref_count(held), 1);
+	mslot_frame_drop(held);
+	assert_err(mslot_region_destroy(small), MSLOT_OK);
+}
+
+#define NR_DEBTORS 4
+#define NR_OWED 100 /* less than a thread may keep uncounted */
+
+static struct mslot_region *owed;
+static pthread_barrier_t debtors;
+
+static void *retire_and_wait(void *arg)
+{
+	struct mslot_frame *frames[NR_OWED];
+	uint64_t first = (uintptr_t)arg * NR_OWED;
+
+	assert_err(mslot_thread_register(), MSLOT_OK);
+	for (uint64_t i = 0; i < NR_OWED; i++)
+		frames[i] = mslot_frame_claim(owed, (first + i) * FRAME, &deferred, NULL, NULL);
+	for (uint64_t i = 0; i < NR_OWED; i++)
+		mslot_frame_drop(frames[i]);
+	mslot_thread_offline();
+	pthread_barrier_wait(&debtors); /* the library's thread has them to recycle */
+	pthread_barrier_wait(&debtors); /* another region is there */
+	mslot_thread_online();
+	assert_err(mslot_thread_unregister(), MSLOT_OK);
+	return NULL;
+}
+
+/* Retires that threads had not counted yet when a region ended are not the next one's. */
+static void a_region_has_no_backlog_of_the_one_before(void **state)
+{
+	const struct mslot_region_config config = {.nr_frames = NR_DEBTORS * NR_OWED, .backlog_limit = 1 << 20};
+	pthread_t threads[NR_DEBTORS];
+	(void)state;
+
+	owed = mslot_region_create(&config, NULL);
+	assert_non_null(owed);
+	pthread_barrier_init(&debtors, NULL, NR_DEBTORS + 1);
+	for (uintptr_t i = 0; i < NR_DEBTORS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, retire_and_wait, (void *)i), 0);
+	mslot_thread_offline();
+	pthread_barrier_wait(&debtors);
+	mslot_thread_online();
+	const struct mslot_region *before = owed;
+	assert_err(mslot_region_destroy(owed), MSLOT_OK);
+	owed = mslot_region_create(&config, NULL);
+	/* Where the kernel gives the same addresses again, as it does. */
+	bool is_same_place = owed == before;
+	mslot_thread_offline();
+	pthread_barrier_wait(&debtors);
+	mslot_thread_online();
+	for (unsigned i = 0; i < NR_DEBTORS; i++)
+		join(threads[i]);
+	pthread_barrier_destroy(&debtors);
+	assert_true(atomic_load(region_backlog(owed)) <= 0);
+	assert_err(mslot_region_destroy(owed), MSLOT_OK);
+	if (!is_same_place)
+		skip();
+}
+
 int main(void)
 {
 	static int may_wait;
@@ -278,6 +367,9 @@ int main(void)
 		cmocka_unit_test(what_threads_hold_when_claims_stop_stays_below_the_limit),
 		cmocka_unit_test_prestate_setup_teardown(claims_that_may_wait_do, limited_setup, limited_teardown,
 							 &may_wait),
+		cmocka_unit_test(a_region_ends_whose_frames_hold_each_other),
+		cmocka_unit_test(a_region_does_not_end_whose_frame_is_held_beside_a_chain),
+		cmocka_unit_test(a_region_has_no_backlog_of_the_one_before),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -260,6 +260,74 @@ static void a_frame_of_another_region_is_never_given(void **state)
 	assert_err(mslot_region_destroy(other), MSLOT_OK);
 }
 
+static struct mslot_region *second;
+
+static void *claim_all_of_second(void *arg)
+{
+	struct mslot_frame **frames = arg;
+
+	mslot_thread_register();
+	for (unsigned i = 0; i < 64; i++)
+		frames[i] = mslot_alloc_frame(second, &immediate, NULL, NULL, NULL);
+	mslot_thread_unregister();
+	return NULL;
+}
+
+/* The thread remembers a row of a region that has ended, and another region lies at the same addresses now. */
+static void what_is_freed_where_a_region_was_before_goes_to_the_index(void **state)
+{
+	const struct mslot_region_config config = {.nr_frames = 64};
+	struct mslot_frame *frames[64];
+	(void)state;
+
+	for (unsigned published = 0; published < 2; published++) {
+		struct mslot_region *first = mslot_region_create(&config, NULL);
+
+		mslot_frame_drop(mslot_alloc_frame(first, &immediate, NULL, NULL, NULL));
+		uintptr_t row = free_cache.own.row;
+		uint64_t id = first->id;
+		assert_err(mslot_region_destroy(first), MSLOT_OK);
+		/* As another thread would that did not end it. */
+		free_cache.own.row = row;
+		free_cache.own.region_id = id;
+		second = mslot_region_create(&config, NULL);
+		assert_non_null(second);
+		if (second != first)
+			skip();
+		run_in_thread(claim_all_of_second, frames);
+		assert_int_equal(free_index_row(second->ranges[0].hints, 0), 0);
+		for (unsigned i = 0; i < 64; i++)
+			mslot_frame_drop(frames[i]);
+		if (published)
+			cache_publish(second);
+		else
+			cache_flush();
+		assert_int_equal(free_index_row(second->ranges[0].hints, 0), UINT64_MAX);
+		assert_err(mslot_region_destroy(second), MSLOT_OK);
+	}
+}
+
+static void *alloc_and_drop(void *arg)
+{
+	mslot_frame_drop(mslot_alloc_frame(region, &immediate, NULL, NULL, NULL));
+	*(bool *)arg = free_cache.own.row == 0 && free_cache.freed.row == 0;
+	return NULL;
+}
+
+/* Nobody would learn of its end. */
+static void a_thread_that_is_not_registered_remembers_nothing(void **state)
+{
+	bool is_right = false;
+	(void)state;
+
+#ifdef MSLOT_HARDENED
+	skip();
+#endif
+	run_in_thread(alloc_and_drop, &is_right);
+	assert_true(is_right);
+	assert_int_equal(in_index(), every);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +341,8 @@ int main(void)
 		TEST(what_is_reset_as_unused_is_not_allocated_next),
 		TEST(what_another_thread_resets_is_not_allocated_next),
 		TEST(a_frame_of_another_region_is_never_given),
+		TEST(what_is_freed_where_a_region_was_before_goes_to_the_index),
+		TEST(a_thread_that_is_not_registered_remembers_nothing),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

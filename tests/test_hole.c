@@ -3,6 +3,7 @@
  * Ranges that are no frames: nobody gets them, by address or by allocation, and marking them costs what the range
  * costs.
  */
+#include "alloc/cache.h"
 #include "table/region.h"
 #include "table/scarce.h"
 
@@ -243,6 +244,58 @@ static void a_hole_is_no_unused_frame_where_those_are_counted(void **state)
 	assert_err(mslot_region_destroy(small), MSLOT_OK);
 }
 
+static void *fail_to_mark(void *arg)
+{
+	(void)arg;
+	mslot_thread_register();
+	while (!stop)
+		nr_claimed += mslot_region_mark_hole(large, 0, LARGE(NR_LARGE)) == MSLOT_IN_USE;
+	mslot_thread_unregister();
+	return NULL;
+}
+
+/* An allocation that is led to a frame while it is marked passes it over, but not for good. */
+static void a_refused_hole_loses_no_hints(void **state)
+{
+	struct mslot_frame *last = mslot_frame_claim(large, LARGE(NR_LARGE - 1), &immediate, NULL, NULL);
+	uint64_t nr_lost = 0;
+	pthread_t thread;
+	(void)state;
+
+	mslot_frame_drop(mslot_alloc_frame(large, &immediate, NULL, NULL, NULL));
+	stop = false;
+	nr_claimed = 0;
+	assert_int_equal(pthread_create(&thread, NULL, fail_to_mark, NULL), 0);
+	for (unsigned i = 0; i < 2000 || nr_claimed < 20; i++) {
+		mslot_frame_drop(mslot_alloc_frame(large, &immediate, NULL, NULL, NULL));
+		cache_flush();
+		mslot_quiescent_state();
+	}
+	stop = true;
+	join(thread);
+	cache_flush();
+	for (uint64_t i = 0; i < NR_LARGE; i++)
+		nr_lost +=
+			!region_is_touched(large, i) && !(free_index_row(large->ranges[0].hints, i / 64) >> i % 64 & 1);
+	assert_int_equal(nr_lost, 0);
+	mslot_frame_drop(last);
+}
+
+/* Marked while another thread made the index, whose hints say that all is free. */
+static void hints_of_a_hole_are_followed_once(void **state)
+{
+	struct mslot_segment run;
+	(void)state;
+
+	large->hints_stage = HINTS_MAKING;
+	assert_err(mslot_region_mark_hole(large, 0, LARGE(512)), MSLOT_OK);
+	large->hints_stage = HINTS_NONE;
+	assert_err(mslot_alloc_segment(large, 512, 512, &immediate, NULL, NULL, NULL, &run), MSLOT_OK);
+	assert_int_equal(run.start, LARGE(512));
+	assert_int_equal(free_index_row(large->ranges[0].hints, 0) & 1, 0);
+	mslot_segment_drop(&run);
+}
+
 #define TEST_LARGE(fn) cmocka_unit_test_setup_teardown(fn, large_setup, large_teardown)
 
 int main(void)
@@ -253,6 +306,8 @@ int main(void)
 		TEST_LARGE(allocation_finds_frames_beside_holes_only),
 		TEST_LARGE(a_refused_hole_changes_nothing),
 		TEST_LARGE(nobody_claims_what_has_become_a_hole),
+		TEST_LARGE(a_refused_hole_loses_no_hints),
+		TEST_LARGE(hints_of_a_hole_are_followed_once),
 		cmocka_unit_test_setup_teardown(a_hole_is_no_unused_frame_where_those_are_counted, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -45,6 +45,19 @@ static void an_attempt_that_found_one_ends(void **state)
 	assert_false(scarce_is_none(region));
 }
 
+/* What is freed while a pass is stopped is counted, as far as there is room. */
+static void a_count_does_not_run_over(void **state)
+{
+	(void)state;
+	uint64_t episode = scarce_begin(region);
+	atomic_store(&region->scarce, episode | SCARCE_COUNT);
+	claim_and_drop();
+	assert_int_equal(scarce_look(region), episode | SCARCE_COUNT);
+	scarce_settle(region, episode, 0);
+	assert_false(scarce_is_on(region));
+	assert_int_equal(scarce_attention & ~GIVE_BACK_WANTED, 0);
+}
+
 static void claims_count_off_what_was_counted(void **state)
 {
 	(void)state;
@@ -117,6 +130,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(none_is_said_once_it_is_settled),
 		TEST(an_attempt_that_found_one_ends),
+		TEST(a_count_does_not_run_over),
 		TEST(claims_count_off_what_was_counted),
 		TEST(claims_that_began_before_do_not_count_off),
 		TEST(it_ends_where_many_are_unused),

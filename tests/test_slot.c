@@ -156,6 +156,21 @@ static void a_forget_that_lost_against_a_drop_is_taken_back(void **state)
 	}
 }
 
+/* Of a handle that is dead, whose frame has become unique. */
+static void a_forget_of_a_unique_frame_is_taken_back(void **state)
+{
+	const uint64_t deltas[] = {INTO_RAW, CLONE_INTO_RAW};
+	(void)state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		set(STATE_UNIQUE, 0, 0);
+		struct slot_verdict verdict = forget_settle(&slot, deltas[i], atomic_fetch_add(&slot.state, deltas[i]));
+		assert_int_equal(verdict.fault, MSLOT_FAULT_DEAD_HANDLE);
+		assert_false(verdict.is_last);
+		assert_word(STATE_UNIQUE, 0, 0);
+	}
+}
+
 static void claim_masks_what_failed_gets_left(void **state)
 {
 	uint64_t claimed, seen;
@@ -247,6 +262,7 @@ int main(void)
 		cmocka_unit_test(of_two_drops_of_one_handle_one_is_last_and_one_is_a_fault),
 		cmocka_unit_test(an_over_drop_in_flight_does_not_eat_a_forgotten_reference),
 		cmocka_unit_test(a_forget_that_lost_against_a_drop_is_taken_back),
+		cmocka_unit_test(a_forget_of_a_unique_frame_is_taken_back),
 		cmocka_unit_test(claim_masks_what_failed_gets_left),
 		cmocka_unit_test(late_gets_never_reach_the_other_fields),
 		cmocka_unit_test(an_unclaimed_slot_has_ended_an_incarnation),

@@ -38,7 +38,6 @@ static void row_set(struct free_row *row, struct mslot_region *region, uintptr_t
 	row_put(&row->region_id, region ? region->id : 0);
 	/* [relaxed] a hint. */
 	atomic_store_explicit(&row->row, page, memory_order_relaxed);
-	row->region = region;
 	row_put(&row->mask, mask);
 }
 
@@ -70,13 +69,20 @@ static void index_give(const struct mslot_region *region, uint64_t row, uint64_t
 	free_index_give(cache_index_of(region, row), row, mask);
 }
 
-static void row_give(struct free_row *row)
+/* Gives to its index what the row remembers of a region that is there. It may remember it of one that was at the same
+ * place before: what lies past the end of this one is not there. */
+static void row_give(const struct free_row *row, const struct mslot_region *region)
 {
 	uintptr_t page = row_page(row);
-	uint64_t mask = row_frames(row, page);
+	uint64_t at = region_row(region, page), nr_rows = free_index_nr_rows(region->nr_frames), mask;
 
-	if (mask)
-		index_give(row->region, region_row(row->region, page), mask);
+	if (at >= nr_rows)
+		return;
+	mask = row_frames(row, page);
+	if (at == nr_rows - 1 && region->nr_frames % 64)
+		mask &= (UINT64_C(1) << region->nr_frames % 64) - 1;
+	if (mask & ~free_index_row(cache_index_of(region, at), at))
+		index_give(region, at, mask);
 }
 
 /* Empties a row into its index; `there` is a region that is known to be there, or NULL. */
@@ -84,11 +90,12 @@ static void row_flush(struct free_row *row, const struct mslot_region *there)
 {
 	if (!row_is_empty(row)) {
 		if (there && row_get(&row->region_id) == there->id) {
-			row_give(row);
+			row_give(row, there);
 		} else {
 			mslot_read_lock();
-			if (region_is_there(row->region, row_get(&row->region_id)))
-				row_give(row);
+			const struct mslot_region *region = region_at(row_page(row) << SLOT_ROW_SHIFT);
+			if (region && region_has_hints(region))
+				row_give(row, region);
 			mslot_read_unlock();
 		}
 	}
@@ -148,6 +155,12 @@ static NOINLINE void cache_give(struct slot *slot)
 	}
 	row_flush(&free_cache.freed, region);
 	row_set(&free_cache.freed, region, page, slot_row_bit(slot));
+}
+
+void cache_end_call(void)
+{
+	if (UNLIKELY(!free_cache.is_listed))
+		row_set(&free_cache.own, NULL, 0, 0);
 }
 
 void cache_flush(void)
@@ -247,24 +260,14 @@ bool cache_refill(struct mslot_region *region, unsigned node)
 
 void cache_publish(const struct mslot_region *region)
 {
-	uint64_t nr_rows = free_index_nr_rows(region->nr_frames);
-
 	if (pthread_mutex_trylock(&caches_lock))
 		return;
 	for (struct free_cache *cache = caches; cache; cache = cache->next)
 		for (unsigned i = 0; i < 2; i++) {
 			const struct free_row *from = i ? &cache->freed : &cache->own;
-			uintptr_t page = row_page(from);
-			uint64_t row = region_row(region, page);
 
-			if (row_is_empty(from) || row_get(&from->region_id) != region->id || row >= nr_rows)
-				continue;
-			uint64_t mask = row_frames(from, page);
-			/* What lies past the end is not there, whatever we have mixed up. */
-			if (row == nr_rows - 1 && region->nr_frames % 64)
-				mask &= (UINT64_C(1) << region->nr_frames % 64) - 1;
-			if (mask & ~free_index_row(cache_index_of(region, row), row))
-				index_give(region, row, mask);
+			if (!row_is_empty(from))
+				row_give(from, region);
 		}
 	pthread_mutex_unlock(&caches_lock);
 }
@@ -284,8 +287,7 @@ bool cache_has_indexes(struct mslot_region *region)
 {
 	unsigned none = HINTS_NONE;
 
-	/* [acquire:attach] the indexes are made. */
-	if (LIKELY(atomic_load_explicit(&region->hints_stage, memory_order_acquire) == HINTS_MADE))
+	if (LIKELY(region_has_hints(region)))
 		return true;
 	/* [relaxed] only one of us makes them. */
 	if (!atomic_compare_exchange_strong_explicit(&region->hints_stage, &none, HINTS_MAKING, memory_order_relaxed,

@@ -82,6 +82,8 @@ static inline void cache_drop_first(const struct slot *first)
 	give_back_never(first);
 }
 
+/* After an allocation: who may not remember anything does not. Nobody would learn of its end. */
+void cache_end_call(void);
 /* Gives to the index what the thread remembers. */
 void cache_flush(void);
 /* Gives to the indexes what all threads remember of the region. They remember it still. */

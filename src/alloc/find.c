@@ -44,17 +44,16 @@ static uint64_t row_mask(uint64_t row, uint64_t from, uint64_t to)
  * gives it back. */
 static struct slot *find_frame(struct mslot_region *region, unsigned node)
 {
-	do {
-		struct slot *slot;
+	struct slot *slot, *found = NULL;
 
-		for (uint64_t word; cache_first(region, &slot, &word); cache_drop_first(slot))
-			if (LIKELY(try_claim(region, slot))) {
-				/* Its owner may be unique, and not want it to be found again. */
-				cache_drop_first(slot);
-				return slot;
-			}
-	} while (cache_refill(region, node));
-	return NULL;
+	do
+		/* What is claimed is dropped, too: its owner may be unique, and not want it to be found again. */
+		for (uint64_t word; !found && cache_first(region, &slot, &word); cache_drop_first(slot))
+			if (LIKELY(try_claim(region, slot)))
+				found = slot;
+	while (!found && cache_refill(region, node));
+	cache_end_call();
+	return found;
 }
 
 static struct slot *find_run(const struct request *request, struct free_index *index)
@@ -74,7 +73,7 @@ static struct slot *find_run(const struct request *request, struct free_index *i
 		at += claimed;
 		free_index_take(index, at / 64, UINT64_C(1) << at % 64);
 		/* It may just have become free, and have been given back before we took it. */
-		if (state_of(slot_word(&region->slots[at])) == STATE_UNUSED)
+		if (state_of(region_word(region, at)) == STATE_UNUSED)
 			free_index_give(index, at / 64, UINT64_C(1) << at % 64);
 		at++;
 	}

@@ -27,6 +27,19 @@ static uint64_t whole_grain(const struct mslot_region *region, uint64_t at, uint
 	return at % GRAIN_FRAMES == 0 && next <= end ? next - at : 0;
 }
 
+/* Gives or takes the hints of frames `at` to `end`, exclusive. */
+static void each_row(struct mslot_region *region, uint64_t at, uint64_t end,
+		     void (*fn)(struct free_index *index, uint64_t row, uint64_t mask))
+{
+	for (uint64_t next; at < end; at = next) {
+		uint64_t row = at / 64, last;
+
+		next = (row + 1) * 64 < end ? (row + 1) * 64 : end;
+		last = (next - 1) % 64;
+		fn(cache_index_of(region, row), row, UINT64_MAX << at % 64 & UINT64_MAX >> (63 - last));
+	}
+}
+
 /* Takes hold of some frames from `at` on. Gives how many, or 0 and why not. */
 static uint64_t hold(struct mslot_region *region, uint64_t at, uint64_t end, enum mslot_err *err)
 {
@@ -44,25 +57,17 @@ static uint64_t finish_hold(struct mslot_region *region, uint64_t at, uint64_t e
 	uint64_t whole = whole_grain(region, at, end);
 	struct slot *slot = &region->slots[at];
 
-	if (whole && swap_grain(region, at, GRAIN_MARKED, is_hole ? GRAIN_HOLE : GRAIN_UNTOUCHED))
+	if (whole && swap_grain(region, at, GRAIN_MARKED, is_hole ? GRAIN_HOLE : GRAIN_UNTOUCHED)) {
+		/* Whoever was led there meanwhile has dropped the hints. */
+		if (!is_hole && cache_has_indexes(region))
+			each_row(region, at, at + whole, free_index_give);
 		return whole;
+	}
 	if (is_hole)
 		slot_make_hole(slot, slot_word(slot));
 	else
 		slot_take_back(slot);
 	return 1;
-}
-
-/* Nobody is led there by a hint. */
-static void drop_hints(struct mslot_region *region, uint64_t at, uint64_t end)
-{
-	for (uint64_t next; at < end; at = next) {
-		uint64_t row = at / 64, last;
-
-		next = (row + 1) * 64 < end ? (row + 1) * 64 : end;
-		last = (next - 1) % 64;
-		free_index_take(cache_index_of(region, row), row, UINT64_MAX << at % 64 & UINT64_MAX >> (63 - last));
-	}
 }
 
 enum mslot_err mslot_region_mark_hole(struct mslot_region *region, uint64_t start, uint64_t end)
@@ -82,7 +87,8 @@ enum mslot_err mslot_region_mark_hole(struct mslot_region *region, uint64_t star
 		;
 	for (uint64_t done = first; done < at; done += finish_hold(region, done, at, !err))
 		;
+	/* Nobody is led there by a hint. */
 	if (!err && cache_has_indexes(region))
-		drop_hints(region, first, first + nr);
+		each_row(region, first, first + nr, free_index_take);
 	return err;
 }

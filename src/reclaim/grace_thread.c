@@ -275,24 +275,9 @@ static enum mslot_err start(void)
 	return MSLOT_OK;
 }
 
-enum mslot_err grace_thread_wait(bool drain)
+/* Under the lock. */
+static void wait_for_thread(bool drain)
 {
-	struct reclaim_thread *self = reclaim_self;
-	bool was_online = false;
-
-	if (self) {
-		reclaim_count_flush(self);
-		was_online = grace_pause();
-	}
-	pthread_mutex_lock(&lock);
-	if (!started) {
-		/* Nobody was ever registered: nothing was retired but by strangers, and nobody reads. */
-		enum mslot_err err = start();
-		if (err) {
-			pthread_mutex_unlock(&lock);
-			return err;
-		}
-	}
 	waiters++;
 	pthread_cond_signal(&asked);
 	if (drain) {
@@ -310,12 +295,31 @@ enum mslot_err grace_thread_wait(bool drain)
 		}
 	}
 	waiters--;
+}
+
+enum mslot_err grace_thread_wait(bool drain)
+{
+	struct reclaim_thread *self = reclaim_self;
+	bool was_online = false;
+	int cancel_state;
+
+	/* A thread that is cancelled here would take the lock along. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	if (self) {
+		reclaim_count_flush(self);
+		was_online = grace_pause();
+	}
+	pthread_mutex_lock(&lock);
+	/* If nobody was ever registered, nothing was retired but by strangers, and nobody reads. */
+	enum mslot_err err = start();
+	if (!err)
+		wait_for_thread(drain);
 	pthread_mutex_unlock(&lock);
 	if (was_online)
 		grace_online();
-	return MSLOT_OK;
+	pthread_setcancelstate(cancel_state, NULL);
+	return err;
 }
-
 enum mslot_err grace_thread_start(void)
 {
 	pthread_mutex_lock(&lock);

@@ -299,19 +299,21 @@ enum mslot_err mslot_region_destroy(struct mslot_region *region)
 		return MSLOT_OK;
 	if (reclaim_must_not_wait())
 		return MSLOT_BUSY;
-	/* A frame's on_drop may retire further ones: each round recycles at least one. */
-	do {
+	/* What is retired may hold further frames, until its on_drop drops them. So the caller's program holds what is
+	 * held only where a round leaves no less than the one before. */
+	for (uint64_t nr_held = 0, before = UINT64_MAX;; before = nr_held) {
 		err = mslot_barrier(region);
 		if (!err)
-			err = region_close(region);
-	} while (err == MSLOT_BUSY);
-	if (err)
-		return err;
-	if (give_back_upward()) {
-		/* Threads that remember frames of it look whether it is still there. */
-		give_back_upward()->flush();
-		grace_thread_wait(false);
+			err = region_close(region, &nr_held);
+		if (!err)
+			break;
+		if (err != MSLOT_BUSY && (err != MSLOT_IN_USE || nr_held >= before))
+			return err;
 	}
+	if (give_back_upward())
+		give_back_upward()->flush();
+	/* Threads that remember frames of it look whether it is still there; one may be about to remember the last. */
+	grace_thread_wait(false);
 	region_unmap(region);
 	return MSLOT_OK;
 }

@@ -32,6 +32,8 @@ static void unregister(void *thread)
 {
 	struct reclaim_thread *self = thread;
 
+	/* It may end offline, and what follows looks at regions. */
+	grace_online();
 	if (give_back_upward())
 		give_back_upward()->thread_exits();
 	reclaim_count_flush(self);

@@ -14,7 +14,8 @@
 
 /*
  * Frames of one row that may be free: hints. Written by their thread alone; read by others that find nothing else.
- * The region is told by its id, as it may be gone, and another one be in its place.
+ * The region that the row was taken from is told by its id, as it may be gone. Another one may be in its place, whose
+ * frames are remembered here as well: it is the page that counts.
  */
 struct free_row {
 	_Atomic uintptr_t row; /* the page of its slots; 0 for none */
@@ -23,7 +24,6 @@ struct free_row {
 	_Atomic(struct slot *) hot;
 	_Atomic uint64_t mask; /* the others, and stale ones */
 	_Atomic uint64_t region_id;
-	struct mslot_region *region;
 };
 
 struct free_cache {
@@ -115,9 +115,9 @@ static inline void give_back(struct slot *slot, unsigned attention)
 	if (LIKELY(atomic_load_explicit(&free_cache.own.hot, memory_order_relaxed) == slot))
 		return;
 	/* NULL where its last frame was this one, and it is about to end. */
-	struct mslot_region *region = slot_region(slot);
-	/* [acquire:attach] the region's hints are made. Until then they say that all is free. */
-	if (UNLIKELY(!region) || atomic_load_explicit(&region->hints_stage, memory_order_acquire) != HINTS_MADE)
+	const struct mslot_region *region = slot_region(slot);
+	/* Until they are made, hints say that all is free. */
+	if (UNLIKELY(!region) || !region_has_hints(region))
 		return;
 	if (LIKELY(free_row_add(&free_cache.own, slot)) || free_row_add(&free_cache.freed, slot))
 		return;

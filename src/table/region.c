@@ -113,30 +113,35 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 		/* [relaxed] nobody else knows the region yet. */
 		atomic_store_explicit(&region->known_types[i], KNOWN_NONE, memory_order_relaxed);
 	name_chunks(region, region);
-	/* [relaxed] nobody else knows the region yet. */
-	atomic_store_explicit(region_backlog(region), 0, memory_order_relaxed);
 	/* [release:attach] the region is made. */
 	atomic_store_explicit(&backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].region_id, region->id,
 			      memory_order_release);
 	return region;
 }
 
-static bool count_held(struct slot *slot, void *ctx)
+struct holders {
+	uint64_t nr_held, nr_retired;
+};
+
+static bool count_holders(struct slot *slot, void *ctx)
 {
-	bool *retired = ctx;
+	struct holders *holders = ctx;
 	enum state state = state_of(slot_word(slot));
 
-	*retired |= state == STATE_RETIRED;
-	return state == STATE_UNUSED || state == STATE_RETIRED || state == STATE_HOLE;
+	holders->nr_retired += state == STATE_RETIRED;
+	holders->nr_held += state != STATE_UNUSED && state != STATE_RETIRED && state != STATE_HOLE;
+	return true;
 }
 
-enum mslot_err region_close(struct mslot_region *region)
+enum mslot_err region_close(struct mslot_region *region, uint64_t *nr_held)
 {
-	bool retired = false;
+	struct holders holders = {0};
 
-	if (!region_walk(region, count_held, &retired))
+	region_walk(region, count_holders, &holders);
+	*nr_held = holders.nr_held;
+	if (holders.nr_held)
 		return MSLOT_IN_USE;
-	if (retired)
+	if (holders.nr_retired)
 		return MSLOT_BUSY;
 	scarce_end(region, scarce_look(region));
 	name_chunks(region, NULL);

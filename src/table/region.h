@@ -70,7 +70,7 @@ static inline struct mslot_region *slot_region(const struct slot *slot)
 
 /*
  * A hint: a region's retired slots, each thread's last few not counted. Beside the region, not in it: a thread may
- * count after the region is gone.
+ * count after the region is gone, and the next one there begins with what such threads still owe.
  */
 struct backlog {
 	_Alignas(MSLOT_SLOT_BYTES) _Atomic int64_t nr_retired;
@@ -202,17 +202,27 @@ uint64_t region_in_holes(const struct mslot_region *region);
 /* Calls fn for each slot that may ever have been claimed, ascending, until it returns false. */
 bool region_walk(const struct mslot_region *region, bool (*fn)(struct slot *slot, void *ctx), void *ctx);
 
-/* Ends a region whose every slot is unused; else IN_USE, or BUSY where only retired slots are in the way. */
-enum mslot_err region_close(struct mslot_region *region);
+/* Ends a region whose every slot is unused; else IN_USE, and how many are held, or BUSY where only retired slots are in
+ * the way. */
+enum mslot_err region_close(struct mslot_region *region, uint64_t *nr_held);
 /* After that, when nobody looks for the region any more. */
 void region_unmap(struct mslot_region *region);
 
-/* Whether the region of that id is still there. Until the end of the caller's reader section, if so. */
-static inline bool region_is_there(const struct mslot_region *region, uint64_t id)
+/* The region that has that address, if there is one now. It is there until the end of the caller's reader section. */
+static inline const struct mslot_region *region_at(uintptr_t address)
 {
-	/* [acquire:attach] and made. */
-	return atomic_load_explicit(&backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].region_id,
-				    memory_order_acquire) == id;
+	const struct mslot_region *region = slot_region((const struct slot *)address);
+
+	/* [acquire:attach] it is made. */
+	return atomic_load_explicit(&backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].region_id, memory_order_acquire)
+		       ? region
+		       : NULL;
+}
+
+static inline bool region_has_hints(const struct mslot_region *region)
+{
+	/* [acquire:attach] they are made. */
+	return LIKELY(atomic_load_explicit(&region->hints_stage, memory_order_acquire) == HINTS_MADE);
 }
 
 /* A type that breaks its contract is INVALID. */

@@ -87,12 +87,15 @@ void scarce_settle(struct mslot_region *region, uint64_t episode, uint64_t nr)
 void scarce_count_on(struct slot *slot)
 {
 	struct mslot_region *region = slot_region(slot);
+	uint64_t word = scarce_word(region);
 
-	if (!(scarce_word(region) & SCARCE_ON))
-		return;
-	/* [relaxed] who finds the slot unused acquires its recycling, which follows. */
-	uint64_t word = atomic_fetch_add_explicit(&region->scarce, 1, memory_order_relaxed) + 1;
-	if (word & SCARCE_SETTLED && (word & SCARCE_COUNT) > scarce_limit(region))
+	/* Whoever finds the slot unused acquires its recycling, which follows. As many as there is room for are far too
+	 * many to go on, and end the attempt where it would be settled. */
+	do
+		if (!(word & SCARCE_ON) || (word & SCARCE_COUNT) == SCARCE_COUNT)
+			return;
+	while (!scarce_swap(region, &word, word + 1));
+	if (word & SCARCE_SETTLED && (word & SCARCE_COUNT) >= scarce_limit(region))
 		scarce_end(region, word);
 }
 

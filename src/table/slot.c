@@ -259,8 +259,9 @@ static struct slot_verdict forget_settle(struct slot *slot, uint64_t delta, uint
 	if (!verdict.fault)
 		return verdict;
 	do {
-		/* What is not the same shared incarnation any more needs nothing: a store has discarded it. */
-		if (state_of(word) != STATE_SHARED || state_generation(word) != state_generation(old))
+		/* What is not in the same state of the same incarnation any more needs nothing: a store has discarded
+		 * it. */
+		if (state_of(word) != state_of(old) || state_generation(word) != state_generation(old))
 			return verdict;
 		next = word - delta;
 		if (state_is_dead(next))
