@@ -88,7 +88,8 @@ MSLOT_API MSLOT_MUST_USE const void *mslot_peek(struct mslot_region *region, uin
 						const struct mslot_type *type, enum mslot_err *why);
 
 /**
- * Waits until everything that was retired before, by any thread, is recycled and its on_drop has run.
+ * Waits until everything that was retired before is recycled and its on_drop has run: by any thread, in drops that have
+ * returned.
  *
  * @region  only checked for NULL; all regions are drained
  *
@@ -96,7 +97,8 @@ MSLOT_API MSLOT_MUST_USE const void *mslot_peek(struct mslot_region *region, uin
  * Progress: blocking (grace periods).
  * Context:  any thread, registered or not, outside reader sections and on_drop. Under qsbr a registered caller is
  *           offline meanwhile.
- * Errors:   INVALID: `region` NULL; BUSY: inside a reader section or on_drop, where it would wait for itself.
+ * Errors:   INVALID: `region` NULL; BUSY: inside a reader section or on_drop, where it would wait for itself;
+ *           NO_MEMORY: nobody was ever registered, and the library's own thread could not be started.
  */
 MSLOT_API enum mslot_err mslot_barrier(struct mslot_region *region);
 
@@ -150,7 +152,8 @@ struct mslot_stall {
 
 /**
  * Installs the function that is told of readers which stay inside their section for longer than a second while frames
- * wait, or somebody in mslot_barrier() (qsbr: of threads that are online and announce nothing).
+ * wait, or somebody in mslot_barrier() (qsbr: of threads that are online and announce nothing), and of threads that are
+ * stopped amid a drop.
  *
  * Told once about a second after the grace period began to wait for it, and again whenever that time has doubled.
  *

@@ -119,7 +119,8 @@ MSLOT_API MSLOT_MUST_USE struct mslot_region *mslot_region_create(const struct m
 								  enum mslot_err *why);
 
 /**
- * Recycles what is retired and frees the region. It refuses while any frame has a holder.
+ * Recycles what is retired, and what that held until its on_drop, and frees the region. It refuses while any other
+ * frame has a holder.
  *
  * @region  not used by any other thread any more; NULL does nothing
  *
@@ -127,7 +128,7 @@ MSLOT_API MSLOT_MUST_USE struct mslot_region *mslot_region_create(const struct m
  * Progress: blocking (grace periods, and a walk over the slots that were ever claimed).
  * Context:  any thread, registered or not, outside reader sections and on_drop.
  * Errors:   IN_USE: a handle or a forgotten reference is out, and nothing is freed; BUSY: called inside a
- *           reader section or from on_drop.
+ *           reader section or from on_drop; NO_MEMORY: as mslot_barrier().
  */
 MSLOT_API enum mslot_err mslot_region_destroy(struct mslot_region *region);
 

@@ -51,6 +51,7 @@ int model_set_specific(const void *value);
 #define pthread_attr_setdetachstate(attr, state) ((void)(state))
 #define pthread_attr_destroy(attr) ((void)(attr))
 #define pthread_sigmask(how, set, old) ((void)(set), (void)(old))
+#define PTHREAD_CANCEL_DISABLE 0
 #define pthread_setcancelstate(state, old) ((void)(state), (void)(old))
 
 #endif
