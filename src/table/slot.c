@@ -255,6 +255,7 @@ static struct slot_verdict forget_settle(struct slot *slot, uint64_t delta, uint
 {
 	struct slot_verdict verdict = {state_forget_fault(old), false, old};
 	uint64_t word = slot_word(slot), next;
+	bool is_last;
 
 	if (!verdict.fault)
 		return verdict;
@@ -264,10 +265,11 @@ static struct slot_verdict forget_settle(struct slot *slot, uint64_t delta, uint
 		if (state_of(word) != state_of(old) || state_generation(word) != state_generation(old))
 			return verdict;
 		next = word - delta;
-		if (state_is_dead(next))
+		is_last = state_is_dead(next);
+		if (is_last)
 			next = state_retire(next);
 	} while (!swap_retire(slot, &word, next));
-	verdict.is_last = state_of(next) == STATE_RETIRED;
+	verdict.is_last = is_last;
 	return verdict;
 }
 
