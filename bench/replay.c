@@ -36,7 +36,7 @@ struct options {
 /* Over all traces. */
 struct totals {
 	uint64_t events, held, cached, nr_waits, wait_ns, nr_broken;
-	unsigned threads; /* the most that a trace had */
+	unsigned threads, rounds; /* threads: the most that a trace had */
 	double seconds;
 	bool is_clean;
 };
@@ -110,9 +110,11 @@ static bool choose_impl(struct options *options)
 	}
 	can_defer = is_alloc ? config->alloc->can_defer : config->impl->can_defer;
 	config->is_deferred = options->reclaim ? !strcmp(options->reclaim, "deferred") : is_alloc && can_defer;
-	if (config->is_deferred && !can_defer)
-		fprintf(stderr, "metaslot-replay: %s defers nothing: --reclaim deferred is for mslot\n", options->impl);
-	return !config->is_deferred || can_defer;
+	if (config->is_deferred && !can_defer) {
+		fprintf(stderr, "metaslot-replay: %s defers nothing: its run is immediate\n", options->impl);
+		config->is_deferred = false;
+	}
+	return true;
 }
 
 enum { IMPL = 1, THREADS, MODE, RECLAIM, ROUNDS, SECONDS, PLACE, JSON, HELP };
@@ -231,9 +233,9 @@ static bool replay_one(struct options *options, const char *path, struct totals 
 	ok = replay_run(&config, &trace, &result);
 	if (ok) {
 		printf("%s: %s, %s, %s, %u threads: %" PRIu64
-		       " events in %.3f s (%u rounds of %u copies): %.2f million a second\n",
+		       " events in %.3f ms (%u copies, mean of %u rounds): %.2f million a second\n",
 		       trace.name, options->impl, options->mode, config.is_deferred ? "deferred" : "immediate",
-		       config.nr_threads, result.events, result.seconds, result.rounds, result.copies,
+		       config.nr_threads, result.events, result.seconds * 1e3, result.copies, result.rounds,
 		       result.seconds > 0 ? (double)result.events / result.seconds * 1e-6 : 0.0);
 		printf("  left behind, then released: %" PRIu64 " frames, %" PRIu64 " page-cache references\n",
 		       result.held, result.cached);
@@ -245,6 +247,7 @@ static bool replay_one(struct options *options, const char *path, struct totals 
 	}
 	totals->events += result.events;
 	totals->seconds += result.seconds;
+	totals->rounds += result.rounds;
 	totals->held += result.held;
 	totals->cached += result.cached;
 	totals->nr_waits += result.nr_waits;
@@ -299,6 +302,7 @@ static bool write_json(const struct options *options, const struct totals *total
 	json_object_set_new(root, "traces", traces);
 	set_int(root, "events", totals->events);
 	json_object_set_new(root, "seconds", json_real(totals->seconds));
+	set_int(root, "rounds", totals->rounds);
 	json_object_set_new(root, "per_second",
 			    json_real(totals->seconds > 0 ? (double)totals->events / totals->seconds : 0));
 	json_object_set_new(root, "latency_ns", latency_json(latency));

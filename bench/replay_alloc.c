@@ -11,8 +11,8 @@
 
 #include <stdlib.h>
 
-/* As much again as the traces name: their kernel placed runs otherwise, and retired frames are not free yet. */
-#define FRAMES_PER_FRAME 2
+/* More than the traces name: their kernel placed runs otherwise, and retired frames are not free yet. */
+#define FRAMES_PER_FRAME 4
 #define FRAMES_MORE 4096
 
 static uint64_t cookie_of(const struct copy *copy, uint32_t pfn)

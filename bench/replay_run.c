@@ -157,7 +157,7 @@ static void run_rounds(struct run *run, struct replay_result *result)
 {
 	const struct replay_config *config = run->config;
 	unsigned round = 0;
-	double took;
+	double took, seconds = 0;
 
 	if (config->rounds == 0) {
 		if (run_round(run) < 0)
@@ -171,14 +171,15 @@ static void run_rounds(struct run *run, struct replay_result *result)
 		took = run_round(run);
 		if (took < 0)
 			return;
-		result->seconds += took;
-		result->events += run->trace->nr_events * result->copies;
+		seconds += took;
 		result->rounds = ++round;
 		if (config->progress)
 			config->progress(config->rounds ? (double)round / config->rounds
-							: result->seconds / config->min_seconds);
+							: seconds / config->min_seconds);
 	} while (config->rounds ? round < config->rounds
-				: result->seconds < config->min_seconds && round < 100000 && run->trace->nr_events);
+				: seconds < config->min_seconds && round < 100000 && run->trace->nr_events);
+	result->events = run->trace->nr_events * result->copies;
+	result->seconds = seconds / round;
 }
 
 static bool run_setup(struct run *run, struct replay_result *result)

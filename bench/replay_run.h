@@ -23,8 +23,8 @@ struct replay_config {
 };
 
 struct replay_result {
-	uint64_t events; /* applied in the timed rounds */
-	double seconds;	 /* of these, from the first thread's start to the last one's end */
+	uint64_t events; /* applied in each round */
+	double seconds;	 /* of a timed round, from the first thread's start to the last one's end: the mean */
 	unsigned rounds, copies;
 	uint64_t held, cached;	    /* left behind by each round, then released */
 	uint64_t nr_waits, wait_ns; /* for frames in their grace period */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 #define LINE_BYTES 256
@@ -178,17 +179,22 @@ static bool read_events(struct reader *in, struct trace *trace)
 	}
 }
 
-/* zlib passes over what follows the compressed data; the length of the text, which ends it, tells. */
+/*
+ * zlib passes over what follows the compressed data. The length of its text ends it, or of its last part, where files
+ * were put one after the other; what is no such length is something else. Of a pipe, nothing can be told.
+ */
 static bool ends_with_length(const char *path, uint64_t bytes)
 {
-	FILE *file = fopen(path, "rb");
 	unsigned char end[4];
-	bool ok = file && !fseek(file, -4, SEEK_END) && fread(end, 1, 4, file) == 4;
+	struct stat is;
 
+	if (stat(path, &is) == 0 && !S_ISREG(is.st_mode))
+		return true;
+	FILE *file = fopen(path, "rb");
+	bool ok = file && !fseek(file, -4, SEEK_END) && fread(end, 1, 4, file) == 4;
 	if (file)
 		fclose(file);
-	return ok &&
-	       (end[0] | (uint32_t)end[1] << 8 | (uint32_t)end[2] << 16 | (uint32_t)end[3] << 24) == (uint32_t)bytes;
+	return ok && (end[0] | (uint32_t)end[1] << 8 | (uint32_t)end[2] << 16 | (uint32_t)end[3] << 24) <= bytes;
 }
 
 bool trace_read(const char *path, struct trace *trace, char *error, unsigned error_bytes)

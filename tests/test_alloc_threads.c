@@ -165,6 +165,39 @@ static void none_is_never_said_while_there_is_one(void **state)
 	mslot_segment_drop(&rest);
 }
 
+/* As above, of frames that wait for their grace period, and of a caller that waits for them: again, if it has to. */
+static void *never_none_to_wait_for(void *arg)
+{
+	const struct mslot_alloc_options options = {.flags = MSLOT_ALLOC_MAY_WAIT};
+	void *wrong = NULL;
+	(void)arg;
+
+	if (mslot_thread_register())
+		return "register";
+	meet();
+	for (int i = 0; i < 200; i++) {
+		struct mslot_frame *frame = mslot_alloc_frame(many, &deferred, &(struct meta){1, 2}, &options, NULL);
+
+		if (!frame)
+			wrong = "none, though there were as many frames as threads, in use or to be waited for";
+		mslot_frame_drop(frame);
+		mslot_quiescent_state();
+	}
+	mslot_thread_unregister();
+	return wrong;
+}
+
+static void who_may_wait_waits_until_there_is_one(void **state)
+{
+	struct mslot_segment rest;
+	(void)state;
+
+	assert_err(mslot_segment_claim(many, 0, (NR_MANY - NR_THREADS) * FRAME, &immediate, NULL, NULL, &rest),
+		   MSLOT_OK);
+	in_threads(never_none_to_wait_for);
+	mslot_segment_drop(&rest);
+}
+
 /* After "none" was said, a frame that only its last holder remembers as free. */
 static void *drop_and_stay(void *arg)
 {
@@ -318,6 +351,7 @@ int main(void)
 		TEST_MANY(threads_fill_a_region_to_the_last_frame),
 		TEST_MANY(frames_in_caches_of_waiting_threads_are_found),
 		TEST_MANY(none_is_never_said_while_there_is_one),
+		TEST_MANY(who_may_wait_waits_until_there_is_one),
 		TEST_MANY(a_frame_freed_elsewhere_after_none_is_found),
 		TEST_MANY(threads_that_end_lose_nothing),
 		TEST_MANY(regions_come_and_go),

@@ -4,7 +4,7 @@
  *
  * A `struct mslot_frame *` stands for one reference. Whoever holds it must end it, once: with
  * mslot_frame_drop(), with mslot_frame_into_raw(), or by a call that says it takes the handle.
- * gcc -Wall -fanalyzer checks that in the user's code (see MSLOT_MAKES_FRAME).
+ * gcc -fanalyzer checks that in the user's code (see MSLOT_MAKES_FRAME).
  *
  *   ref_count   references, forgotten ones included (OSTD: `reference_count`)
  *   raw_count   forgotten references: turned into bare addresses, not yet restored
@@ -52,6 +52,11 @@ MSLOT_API void mslot_frame_drop(struct mslot_frame *frame);
  * Source:   OSTD `Frame::into_raw`.
  */
 MSLOT_API MSLOT_MUST_USE uint64_t mslot_frame_into_raw(struct mslot_frame *frame);
+
+/* A handle that is used after its end is found by this warning, not by the analyzer. -Wall has it on as well. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#pragma GCC diagnostic warning "-Wuse-after-free=2"
+#endif
 
 /** On a call that makes a frame handle: names what ends one, so that -fanalyzer can follow it. Not followed: a handle
  *  through mslot_frame_try_unique(), segments, peeked pointers. */

@@ -113,13 +113,25 @@ struct pass {
 	uint64_t generations; /* the sum: grows with each frame that becomes unused */
 	uint64_t found;	      /* where a fitting run is, or was */
 	uint64_t nr_moving;   /* neither unused nor shared nor holes: they may become unused unseen */
+	uint64_t nr_unused;
 	bool has_found;
-	bool has_retired;
+	bool may_come; /* a fitting run is there once what is retired is unused */
 };
 
-/* Looks at the slots of a range; `run` unused ones lie just before it. May settle the region's count. */
-static void pass_over_range(const struct request *request, const struct node_range *range, bool settles, uint64_t *run,
-			    struct pass *pass)
+/* How many slots in turn fit, up to here. A run begins at a multiple of its alignment, or not yet. */
+static uint64_t run_on(const struct request *request, uint64_t run, uint64_t at, bool fits)
+{
+	return fits ? run + (run || at % request->align_frames == 0) : 0;
+}
+
+/* Up to a slot, exclusive. */
+struct runs {
+	uint64_t unused, soon; /* in turn; soon: or retired */
+};
+
+/* Looks at the slots of a range. May settle the region's count. */
+static void pass_over_range(const struct request *request, const struct node_range *range, bool settles,
+			    struct runs *runs, struct pass *pass)
 {
 	struct mslot_region *region = request->region;
 	bool has_index = cache_has_indexes(region);
@@ -131,17 +143,15 @@ static void pass_over_range(const struct request *request, const struct node_ran
 		if (settles && state_of(word) == STATE_SHARED)
 			word = slot_call_attention(&region->slots[at]);
 		pass->generations += state_generation(word);
-		pass->has_retired |= state_of(word) == STATE_RETIRED;
-		if (state_of(word) == STATE_UNUSED) {
-			unused |= UINT64_C(1) << at % 64;
-			/* A run begins at a multiple of its alignment, or not yet. */
-			*run += *run || at % request->align_frames == 0;
-		} else {
-			pass->nr_moving += state_of(word) != STATE_SHARED && state_of(word) != STATE_HOLE;
-			*run = 0;
-		}
-		if (*run == request->nr_frames && !pass->has_found) {
-			pass->found = at + 1 - *run;
+		bool is_unused = state_of(word) == STATE_UNUSED;
+		unused |= (uint64_t)is_unused << at % 64;
+		pass->nr_unused += is_unused;
+		pass->nr_moving += !is_unused && state_of(word) != STATE_SHARED && state_of(word) != STATE_HOLE;
+		runs->unused = run_on(request, runs->unused, at, is_unused);
+		runs->soon = run_on(request, runs->soon, at, is_unused || state_of(word) == STATE_RETIRED);
+		pass->may_come |= runs->soon == request->nr_frames;
+		if (runs->unused == request->nr_frames && !pass->has_found) {
+			pass->found = at + 1 - request->nr_frames;
 			pass->has_found = true;
 		}
 		if (at % 64 == 63 || at == range->end - 1) {
@@ -157,13 +167,13 @@ static struct pass pass_over(const struct request *request, bool settles)
 {
 	struct mslot_region *region = request->region;
 	struct pass pass = {0};
-	uint64_t run = 0;
+	struct runs runs = {0};
 
 	for (unsigned i = 0; i < region->nr_ranges; i++)
 		if (request->node == NODE_ANY || request->node == region->ranges[i].node)
-			pass_over_range(request, &region->ranges[i], settles, &run, &pass);
+			pass_over_range(request, &region->ranges[i], settles, &runs, &pass);
 		else
-			run = 0;
+			runs = (struct runs){0};
 	return pass;
 }
 
@@ -172,8 +182,12 @@ static struct pass pass_over(const struct request *request, bool settles)
  * not unused when the first pass looked, and has the same generation when the second does, was not unused at the moment
  * between the two. So the unused slots of that moment are among those that the first pass saw, and they held no fitting
  * run. Generations wrap after 131072 reuses of one frame: that many, all between two looks, would go unnoticed.
+ *
+ * Where the caller waits for what is retired, the same holds of unused and retired slots, if as many are unused in the
+ * second pass as in the first: then no slot that was unused has been claimed between, and what was retired at that
+ * moment is retired still. Else, if a fitting run may come, gives NULL and says so.
  */
-static struct slot *find_by_slots(const struct request *request, bool *has_retired)
+static struct slot *find_by_slots(const struct request *request, bool waits, bool *may_come)
 {
 	struct mslot_region *region = request->region;
 
@@ -188,13 +202,13 @@ static struct slot *find_by_slots(const struct request *request, bool *has_retir
 		else if (episode)
 			scarce_settle(region, episode, before.nr_moving);
 		if (!before.has_found) {
-			*has_retired = before.has_retired;
-			/* That is of the unused ones; where others may be waited for, they are to be seen, too. */
-			if (scarce_is_none(region) && !(request->flags & MSLOT_ALLOC_MAY_WAIT))
+			*may_come = before.may_come;
+			if (waits ? before.may_come : scarce_is_none(region))
 				return NULL;
 			after = pass_over(request, false);
-			*has_retired = before.has_retired | after.has_retired;
-			if (!after.has_found && before.generations == after.generations)
+			*may_come = after.may_come;
+			if (!after.has_found && before.generations == after.generations &&
+			    (!waits || after.may_come || before.nr_unused == after.nr_unused))
 				return NULL;
 			before = after;
 		}
@@ -219,10 +233,11 @@ struct slot *find(const struct request *request, enum mslot_err *err)
 	*err = MSLOT_NO_MEMORY;
 	if (request->nr_frames > region->nr_frames)
 		return NULL;
-	for (bool has_waited = false;; has_waited = true) {
-		bool has_retired = false;
+	for (bool waits = request->flags & MSLOT_ALLOC_MAY_WAIT;;) {
+		bool may_come = false;
 
-		if (scarce_is_none(region) && !(request->flags & MSLOT_ALLOC_MAY_WAIT))
+		/* That counts the unused; where others are waited for, they are to be seen, too. */
+		if (scarce_is_none(region) && !waits)
 			return NULL;
 		slot = find_by_hints(request);
 		if (!slot && cache_has_indexes(region)) {
@@ -232,9 +247,10 @@ struct slot *find(const struct request *request, enum mslot_err *err)
 			slot = find_by_hints(request);
 		}
 		if (!slot)
-			slot = find_by_slots(request, &has_retired);
-		if (slot || has_waited || !has_retired || !(request->flags & MSLOT_ALLOC_MAY_WAIT))
+			slot = find_by_slots(request, waits, &may_come);
+		if (slot || !waits || !may_come)
 			return slot;
+		/* Again, as others may be faster. */
 		*err = mslot_barrier(region);
 		if (*err)
 			return NULL;

@@ -160,6 +160,8 @@ CACHES = [
      "if (!row_is_empty(from))", "if (!row_is_empty(from) && row_get(&from->region_id) == region->id)"),
     ("who may not remember anything does", "alloc/find.c", "\tcache_end_call();\n", ""),
     ("a refused hole takes hints along", "alloc/hole.c", "if (!is_hole && cache_has_indexes(region))", "if (false)"),
+    ("who may wait waits once", "alloc/find.c",
+     "*err = mslot_barrier(region);\n\t\tif (*err)\n", "*err = mslot_barrier(region);\n\t\twaits = false;\n\t\tif (*err)\n"),
     ("hints of a hole are given back", "alloc/find.c",
      "state_of(region_word(region, at)) == STATE_UNUSED", "state_of(slot_word(&region->slots[at])) == STATE_UNUSED"),
     ("a region is in use while the library alone holds frames", "reclaim/reclaim.c",
