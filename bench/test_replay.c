@@ -101,6 +101,7 @@ static void assert_result(const struct replay_result *of, const char *name, cons
 	if (result.error[0])
 		fail_msg("%s, %u threads: %s", name, nr_threads, result.error);
 	assert_int_equal(result.copies, (nr_threads + trace->nr_cpus - 1) / trace->nr_cpus);
+	assert_int_equal(result.rounds, rounds);
 	assert_int_equal(result.events, trace->nr_events * result.copies);
 	assert_true(result.is_clean);
 	assert_int_equal(result.nr_broken, 0);

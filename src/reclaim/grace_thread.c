@@ -75,11 +75,11 @@ static void orphan(struct retire_batch batch, uint64_t nr)
 	/* [relaxed] our own. */
 	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed);
 
+	retire_queue_count_in(&orphans, nr);
 	if (!batch.head)
 		return;
 	retire_queue_rotate(&orphans, completed + 1, completed);
 	retire_batch_append(&orphans.fresh, &batch);
-	retire_queue_count_in(&orphans, nr);
 }
 
 static void orphan_adopted(void)
@@ -106,6 +106,11 @@ static void collect(struct reclaim_thread *thread, void *ctx)
 	}
 	struct retire_queue *queue = &thread->queue[1 - reclaim_active(thread)];
 	uint64_t nr = retire_queue_size(queue);
+	/* Most of it has waited for its grace period while it was the thread's. */
+	/* [relaxed] our own. */
+	retire_queue_elapse(queue, atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed));
+	retire_batch_append(&orphans.elapsed, &queue->elapsed);
+	queue->elapsed.head = NULL;
 	orphan(retire_queue_take_all(queue), nr);
 	thread->flipped = false;
 }
@@ -147,8 +152,8 @@ static void flip(struct reclaim_thread *thread, void *ctx)
 	unsigned active = reclaim_active(thread);
 	uint64_t size = retire_queue_size(&thread->queue[active]);
 
-	/* Whether it pauses; mistaken now and then, at no harm. */
-	thread->flipped = flip->all || (size && size == thread->nr_slots_before);
+	/* Whether it pauses, or may with the one that it has just retired; mistaken now and then, at no harm. */
+	thread->flipped = flip->all || (size && (size == thread->nr_slots_before || size == 1));
 	if (thread->flipped)
 		/* [release:handover] the other queue is empty. */
 		atomic_store_explicit(&thread->active, 1 - active, memory_order_release);
@@ -168,13 +173,25 @@ static bool collect_and_flip(bool flip_all)
 	pthread_mutex_unlock(&lock);
 	registry_each(flip, &flips);
 	orphan_adopted();
-	return flips.left || retire_queue_size(&orphans);
+	return flips.left;
+}
+
+static void recycle_orphans(struct reclaim_thread *self)
+{
+	grace_online();
+	reclaim_drain(self, &orphans, UINT64_MAX);
+	if (give_back_upward())
+		give_back_upward()->flush();
+	reclaim_count_flush(self);
+	grace_offline();
 }
 
 /* One grace period, and what it sets free. */
 static bool cycle(struct reclaim_thread *self, bool flip_all)
 {
 	bool left = collect_and_flip(flip_all);
+	if (orphans.elapsed.head)
+		recycle_orphans(self);
 	stragglers_wait();
 	/* [relaxed] our own. */
 	uint64_t period = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 1;
@@ -188,13 +205,8 @@ static bool cycle(struct reclaim_thread *self, bool flip_all)
 	atomic_store_explicit(&reclaim_periods.completed, period, memory_order_release);
 	/* Moves the elapsed batches; the fresh batch is empty. */
 	retire_queue_rotate(&orphans, period + 1, period);
-	grace_online();
-	reclaim_drain(self, &orphans, UINT64_MAX);
-	if (give_back_upward())
-		give_back_upward()->flush();
-	reclaim_count_flush(self);
-	grace_offline();
-	return left;
+	recycle_orphans(self);
+	return left || retire_queue_size(&orphans);
 }
 
 static uint64_t pause_ns(void)
