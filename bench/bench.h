@@ -16,6 +16,9 @@
 /* The thread counts of the race: one, both of two, and oversubscribed. */
 extern const int bench_threads[];
 
+/* Processors that the threads share. */
+unsigned bench_nr_cpus(void);
+
 /* Puts the calling thread where --place says, by its number, and registers it with the library. To be called first in a
  * body; bench_thread_end() last. */
 void bench_thread_begin(struct gbench_run *run);

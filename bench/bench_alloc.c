@@ -41,6 +41,9 @@ static void pair(struct gbench_run *run, void *ctx)
 	struct alloc_impl impl = *race->impl;
 	void *pool = pool_of(race);
 
+	/* All threads wait for each other at both ends of the loop. Other rows measure how threads wait. */
+	if (gbench_thread(run) == 0)
+		impl_is_oversubscribed = (unsigned)gbench_threads(run) > bench_nr_cpus();
 	bench_thread_begin(run);
 	if (!pool) {
 		gbench_fail(run, "no memory");
@@ -49,6 +52,8 @@ static void pair(struct gbench_run *run, void *ctx)
 	while (gbench_batch(run, BATCH))
 		for (unsigned i = 0; i < BATCH; i++)
 			impl.free(pool, impl.alloc(pool, &bench_immediate, bench_meta));
+	if (gbench_thread(run) == 0)
+		impl_is_oversubscribed = false;
 	bench_thread_end();
 }
 
