@@ -52,7 +52,7 @@ static inline void bench_keep(const void *value)
 	__asm__ volatile("" : : "r"(value) : "memory");
 }
 
-/* "frame", "claim_drop", "own", "mslot" to the registered name. */
+/* "frame", "claim_drop", "own", "mslot" to the registered name; nothing without a number of threads. */
 void bench_register(const char *room, const char *operation, const char *sharing, const char *impl, const int *threads,
 		    void (*body)(struct gbench_run *run, void *ctx), const void *ctx);
 

@@ -53,6 +53,9 @@ void bench_register(const char *room, const char *operation, const char *sharing
 {
 	char name[128];
 
+	/* Google Benchmark would take one. */
+	if (!*threads)
+		return;
 	snprintf(name, sizeof(name), "%s/%s/%s/%s", room, operation, sharing, impl);
 	gbench_register(name, threads, body, (void *)ctx);
 }

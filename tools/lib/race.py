@@ -54,6 +54,11 @@ class Samples(dict):
             self.setdefault((operation, threads), {}).setdefault(impl, []).append(sample)
 
 
+def nr_cpus():
+    """Processors that this process, and so what it starts, may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def list_benchmarks(binary):
     return [line.strip() for line in execute([binary, "--benchmark_list_tests"]).splitlines() if "/" in line]
 
@@ -78,7 +83,7 @@ def group_of(name):
     With more threads than processors a queue lock may need milliseconds an operation; those run alone, and are given up
     where they do not end.
     """
-    if split_name(name)[2] > (os.cpu_count() or 1):
+    if split_name(name)[2] > nr_cpus():
         return name
     return "limit" if name.startswith("limit/") else "/".join(name.split("/")[:3])
 
@@ -122,7 +127,7 @@ def replays(binary, traces, plan, raw_folder, progress):
     threads = [count for count in plan["threads"] if count > 1]
     impls = {mode: replay_impls(binary, mode) for mode in ("address", "alloc")}
     runs = [(i, trace, count, mode, impl) for i in range(repetitions) for trace in traces for count in threads
-            for mode in impls for impl in impls[mode] if mode == "address" or count <= (os.cpu_count() or 1)]
+            for mode in impls for impl in impls[mode] if mode == "address" or count <= nr_cpus()]
     for done, (i, trace, count, mode, impl) in enumerate(runs):
         name = os.path.basename(trace).split(".")[0]
         progress.at(plan["race"] + plan["replay"] * done / len(runs), f"{i + 1}/{repetitions} replay {name} {impl}")
