@@ -26,19 +26,23 @@ BENCH = os.path.join(BUILD, "bench", "metaslot-bench")
 REPLAY = os.path.join(BUILD, "bench", "metaslot-replay")
 FILL = os.path.join(BUILD, "bench", "metaslot-fill")
 
-# Seconds for the race and for the replays; the fewest and most repetitions of the race; threads; how often each replay
-# is run, and for how many seconds, once it is warm; seconds before a benchmark with more threads than processors is
-# given up; the region that is filled, and the samples of each measure; what to leave out.
-FULL = {"race": 300, "replay": 180, "least": 5, "most": 9, "threads": (1, 2, 4, 8), "replays": (5, 0.5), "patience": 4,
-        "fill": ("16G", "100000"), "without": None}
-QUICK = {"race": 26, "replay": 20, "least": 1, "most": 3, "threads": (1, 2), "replays": (3, 0.1), "patience": 1.5,
-         "fill": ("1G", "2000"),
+# Seconds for the race and for the replays, or for all from the start of the build on: then rounds and replays shorten to
+# fit; the fewest and most repetitions of the race; threads; how often each replay is run, and for how many seconds, once
+# it is warm; seconds before a benchmark with more threads than processors is given up; the region that is filled, and
+# the samples of each measure; what to leave out.
+FULL = {"race": 300, "replay": 180, "shortens": False, "least": 5, "most": 9, "threads": (1, 2, 4, 8),
+        "replays": (5, 0.5), "patience": 4, "fill": ("16G", "100000"), "without": None}
+QUICK = {"all": 40, "shortens": True, "least": 1, "most": 3, "threads": (1, 2),
+         "replays": (3, 0.1), "patience": 1.5, "fill": ("1G", "2000"),
          "without": "(raw|map)/hot|peek/own|segment/|alloc/.*(bulk|free)"}
+# Of what is left of "all" after the build: for the fill levels and the reports, and not less for the rest; the race's
+# share of that.
+FILL_SECONDS, LEAST_SECONDS, RACE_SHARE = 1, 12, 0.45
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer threads and repetitions: under a minute on two cores")
+    parser.add_argument("--quick", action="store_true", help="fewer threads and repetitions: about 40 s, build included")
     parser.add_argument("--filter", metavar="RE", default="", help="only operations that match, e.g. get_drop/hot")
     parser.add_argument("--json", metavar="FILE", help="also write the report there")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
@@ -87,7 +91,15 @@ def is_wanted(name, wanted, plan):
     return operation.startswith("limit/") or re.search(wanted, name)
 
 
-def measure(options, plan):
+def share_out(plan, spent):
+    """The plan with seconds for the race and for the replays, when so many are spent."""
+    if "all" not in plan:
+        return plan
+    left = max(plan["all"] - spent - FILL_SECONDS, LEAST_SECONDS)
+    return {**plan, "race": left * RACE_SHARE, "replay": left * (1 - RACE_SHARE)}
+
+
+def measure(options, plan, start):
     """Gives the samples, the names of benchmarks that were given up, what the fill levels cost, and the raw files."""
     names = [name for name in race.list_benchmarks(BENCH) if is_wanted(name, options.filter, plan)]
     traces = sorted(trace for trace in glob.glob(os.path.join(ROOT, "bench", "traces", "*.trace.gz"))
@@ -99,10 +111,16 @@ def measure(options, plan):
     raw = os.path.join(REPORT, "raw")
     shutil.rmtree(raw, ignore_errors=True)
     os.makedirs(raw)
+    spent = time.monotonic() - start
+    plan = share_out(plan, spent)
     progress = Progress(plan["race"] + (plan["replay"] if traces else 0))
-    progress.line(f"race: {len(names)} benchmarks, {len(traces)} traces; about {progress.total:.0f} s on an idle machine")
+    progress.line(f"race: {len(names)} benchmarks, {len(traces)} traces; about {progress.total:.0f} s, after {spent:.0f} s "
+                  "of building")
     samples, given_up = race.benchmarks(BENCH, names, plan, raw, progress)
     if traces:
+        # What the race left, or took too much.
+        if plan["shortens"]:
+            plan["replay"] = max(progress.total - (time.monotonic() - progress.start), LEAST_SECONDS / 2)
         samples.update(race.replays(REPLAY, traces, plan, raw, progress))
     fill = {}
     if fills:
@@ -199,7 +217,7 @@ def main():
         os.makedirs(REPORT, exist_ok=True)
         about = machine()
         plan = QUICK if options.quick else FULL
-        samples, given_up, fill, raw = measure(options, plan)
+        samples, given_up, fill, raw = measure(options, plan, start)
         rows = table.make_rows(samples)
         report = {"schema": "metaslot-report/1", "machine": about, "date": f"{datetime.date.today()}",
                   "command": " ".join(["tools/bench", *sys.argv[1:]]), "quick": options.quick,
