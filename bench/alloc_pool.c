@@ -28,6 +28,7 @@ struct pool {
 	uint64_t *free_rows;  /* of 64 items: 1 is free */
 	uint64_t *free_words; /* of 64 rows: 1 has a free item */
 	ck_ring_buffer_t *buffer;
+	pthread_mutex_t enqueue_turn; /* of a ring, where threads outnumber cpus */
 	struct item *items;
 	uint64_t nr, nr_usable;
 	_Alignas(64) _Atomic uint64_t nr_fresh; /* from there on, items were never used; a bitmap knows by itself */
@@ -237,12 +238,26 @@ static struct item *ring_take(struct pool *pool)
 	return item;
 }
 
+/* Never full: it has a place for every item. */
+static void ring_enqueue(struct pool *pool, struct item *item)
+{
+	while (!ck_ring_enqueue_mpmc(&pool->ring, pool->buffer, item))
+		ck_pr_stall();
+}
+
+/* An enqueue spins until the one before it is done: a time slice and more where that thread was preempted. So where
+ * threads outnumber cpus they take turns by a mutex, and who waits for a preempted one sleeps. Dequeues wait for
+ * nobody. */
 static void ring_give(struct pool *pool, struct item *item)
 {
 	TOLD_RELEASE(pool);
-	/* Never full: it has a place for every item. */
-	while (!ck_ring_enqueue_mpmc(&pool->ring, pool->buffer, item))
-		ck_pr_stall();
+	if (__builtin_expect(!impl_is_oversubscribed, 1)) {
+		ring_enqueue(pool, item);
+		return;
+	}
+	pthread_mutex_lock(&pool->enqueue_turn);
+	ring_enqueue(pool, item);
+	pthread_mutex_unlock(&pool->enqueue_turn);
 }
 #endif
 

@@ -16,6 +16,9 @@
 /* The thread counts of the race: one, both of two, and oversubscribed. */
 extern const int bench_threads[];
 
+/* Processors that the threads share. */
+unsigned bench_nr_cpus(void);
+
 /* Puts the calling thread where --place says, by its number, and registers it with the library. To be called first in a
  * body; bench_thread_end() last. */
 void bench_thread_begin(struct gbench_run *run);
@@ -49,7 +52,7 @@ static inline void bench_keep(const void *value)
 	__asm__ volatile("" : : "r"(value) : "memory");
 }
 
-/* "frame", "claim_drop", "own", "mslot" to the registered name. */
+/* "frame", "claim_drop", "own", "mslot" to the registered name; nothing without a number of threads. */
 void bench_register(const char *room, const char *operation, const char *sharing, const char *impl, const int *threads,
 		    void (*body)(struct gbench_run *run, void *ctx), const void *ctx);
 

@@ -20,6 +20,11 @@ const uint64_t bench_meta[2] = {0x1122334455667788, 0x99aabbccddeeff00};
 
 static struct place *place;
 
+unsigned bench_nr_cpus(void)
+{
+	return place_nr_cpus(place);
+}
+
 void bench_thread_begin(struct gbench_run *run)
 {
 	/* Thread 0 is the main thread, and registered already. */
@@ -48,6 +53,9 @@ void bench_register(const char *room, const char *operation, const char *sharing
 {
 	char name[128];
 
+	/* Google Benchmark would take one. */
+	if (!*threads)
+		return;
 	snprintf(name, sizeof(name), "%s/%s/%s/%s", room, operation, sharing, impl);
 	gbench_register(name, threads, body, (void *)ctx);
 }

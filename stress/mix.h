@@ -26,6 +26,12 @@ struct cookie {
 	uint64_t value, inverse;
 };
 
+/* A defect that the harness makes on purpose, to show that its oracle can fail. */
+enum plant { PLANT_NONE, PLANT_COOKIE, PLANT_DROP, PLANT_WINNERS, PLANT_STALE, PLANT_LEAK, PLANT_NR };
+extern enum plant stress_plant;
+/* Those of every mix that claims by stress_claim() what others have claimed. */
+#define PLANTS_OF_CLAIMS (1u << PLANT_COOKIE | 1u << PLANT_WINNERS)
+
 struct worker {
 	const struct mix *mix;
 	struct mslot_region *region;
@@ -52,6 +58,8 @@ struct mix {
 	unsigned deferred_in;
 	/* Half of the threads use immediate types only. */
 	bool is_split;
+	/* What can be planted in it, a bit each. */
+	unsigned plants;
 };
 
 static inline bool mix_is_immediate(const struct mix *mix, unsigned thread, unsigned nr_threads)
@@ -67,10 +75,6 @@ extern struct mslot_region *stress_region; /* of all workers, for on_drop */
 extern struct mslot_node_range stress_nodes[STRESS_NODES_MOST];
 extern unsigned stress_nr_nodes;
 extern const struct mslot_type stress_types[2]; /* immediate, deferred */
-
-/* A defect that the harness makes on purpose, to show that its oracle can fail. */
-enum plant { PLANT_NONE, PLANT_COOKIE, PLANT_DROP, PLANT_WINNERS, PLANT_STALE, PLANT_LEAK, PLANT_NR };
-extern enum plant stress_plant;
 
 /*
  * The next operation of a thread depends on seed, thread and number alone: its random numbers begin anew, however many

@@ -18,6 +18,15 @@ static const struct mix *const mixes[] = {&mix_claim,	&mix_refcount,	&mix_raw,  
 static const char *const plants[PLANT_NR] = {"none", "cookie", "double-drop", "two-winners", "stale", "leak"};
 #define NR_MIXES (sizeof(mixes) / sizeof(mixes[0]))
 
+/* Where the plant can be, as " claim raw ...". */
+static void print_mixes(FILE *to, enum plant plant)
+{
+	for (size_t i = 0; i < NR_MIXES; i++)
+		if (mixes[i]->plants >> plant & 1)
+			fprintf(to, " %s", mixes[i]->name);
+	fputc('\n', to);
+}
+
 static int usage(FILE *to, int status)
 {
 	fputs("metaslot-stress [--threads N (2)] [--seconds S (2)] [--mix NAME (refcount)] [--seed N] [--json FILE]\n"
@@ -34,7 +43,7 @@ static int usage(FILE *to, int status)
 	      "            puts them, or on a list such as 0-3,8 (compact, or none if threads outnumber cpus)\n"
 	      "--memory    what a thread touches first lies on its node, on the farthest one, or on all in turn "
 	      "(local)\n"
-	      "--plant     a defect on purpose, for the oracle to find: cookie, double-drop, two-winners, stale, leak\n"
+	      "--plant     a defect on purpose, for the oracle to find, in a mix that can have it\n"
 	      "mixes:\n",
 	      to);
 	for (size_t i = 0; i < NR_MIXES; i++)
@@ -42,6 +51,11 @@ static int usage(FILE *to, int status)
 	fputs("faults:\n", to);
 	for (size_t i = 0; i < FAULT_NR; i++)
 		fprintf(to, "%-13s  %s\n", fault_names[i].name, fault_names[i].does);
+	fputs("plants:\n", to);
+	for (unsigned i = PLANT_NONE + 1; i < PLANT_NR; i++) {
+		fprintf(to, "%-13s ", plants[i]);
+		print_mixes(to, (enum plant)i);
+	}
 	return status;
 }
 
@@ -127,6 +141,25 @@ static bool read_option(struct options *options, int option, const char *text, c
 	}
 }
 
+/* A plant that nothing would make, or nobody could meet, would be reported as held. */
+static bool can_plant(const struct options *options)
+{
+	const char *plant = plants[options->plant];
+
+	if (options->plant == PLANT_NONE)
+		return true;
+	if (!(options->mix->plants >> options->plant & 1)) {
+		fprintf(stderr, "metaslot-stress: --plant %s is not in the mix %s, but in:", plant, options->mix->name);
+		print_mixes(stderr, options->plant);
+		return false;
+	}
+	if (options->nr_threads < 2 && (options->plant == PLANT_WINNERS || options->plant == PLANT_STALE)) {
+		fprintf(stderr, "metaslot-stress: --plant %s needs two threads\n", plant);
+		return false;
+	}
+	return true;
+}
+
 int options_read(struct options *options, int argc, char **argv)
 {
 	static const struct option known[] = {{"threads", 1, 0, 't'}, {"seconds", 1, 0, 's'},  {"mix", 1, 0, 'm'},
@@ -155,6 +188,12 @@ int options_read(struct options *options, int argc, char **argv)
 		fprintf(stderr, "metaslot-stress: '%s' is no option; see --help\n", argv[optind]);
 		return 2;
 	}
+	if (options->faults >> FAULT_OVERSUBSCRIBE & 1) {
+		unsigned most = 32 * (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+		options->nr_threads = most < STRESS_THREADS_MOST ? most : STRESS_THREADS_MOST;
+	}
+	if (!can_plant(options))
+		return 2;
 	/* Once all else is good: what is refused leaves the file as it was. */
 	if (json && !(options->json = fopen(json, "w"))) {
 		fprintf(stderr, "metaslot-stress: --json %s: cannot be written\n", json);
@@ -162,9 +201,5 @@ int options_read(struct options *options, int argc, char **argv)
 	}
 	if (options->audit_seconds <= 0 && options->seconds >= 120)
 		options->audit_seconds = 60;
-	if (options->faults >> FAULT_OVERSUBSCRIBE & 1) {
-		unsigned most = 32 * (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
-		options->nr_threads = most < STRESS_THREADS_MOST ? most : STRESS_THREADS_MOST;
-	}
 	return -1;
 }

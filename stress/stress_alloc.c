@@ -195,4 +195,5 @@ const struct mix mix_alloc = {
 	.end = end,
 	.nr_frames = 4096,
 	.deferred_in = 8,
+	.plants = PLANTS_OF_CLAIMS,
 };

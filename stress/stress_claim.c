@@ -27,4 +27,5 @@ const struct mix mix_claim = {
 	.step = step,
 	.nr_frames = 32768,
 	.deferred_in = 8,
+	.plants = PLANTS_OF_CLAIMS | 1u << PLANT_LEAK,
 };

@@ -29,4 +29,5 @@ const struct mix mix_everything = {
 	.end = end,
 	.nr_frames = 8192,
 	.deferred_in = 8,
+	.plants = PLANTS_OF_CLAIMS | 1u << PLANT_DROP | 1u << PLANT_STALE | 1u << PLANT_LEAK,
 };

@@ -283,4 +283,5 @@ const struct mix mix_pagetable = {
 	.end = end,
 	.nr_frames = 4096,
 	.deferred_in = 64,
+	.plants = PLANTS_OF_CLAIMS,
 };

@@ -94,4 +94,5 @@ const struct mix mix_peek = {
 	.end = end,
 	.nr_frames = 4096,
 	.deferred_in = 1,
+	.plants = PLANTS_OF_CLAIMS | 1u << PLANT_STALE,
 };

@@ -37,4 +37,5 @@ const struct mix mix_reclaim = {
 	.nr_frames = 32768,
 	.deferred_in = 1,
 	.is_split = true,
+	.plants = 1u << PLANT_COOKIE,
 };

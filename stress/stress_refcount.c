@@ -31,4 +31,5 @@ const struct mix mix_refcount = {
 	.step = step,
 	.nr_frames = 64,
 	.deferred_in = 8192,
+	.plants = PLANTS_OF_CLAIMS | 1u << PLANT_DROP,
 };

@@ -38,4 +38,5 @@ const struct mix mix_unique = {
 	.step = step,
 	.nr_frames = 64,
 	.deferred_in = 8192,
+	.plants = PLANTS_OF_CLAIMS,
 };

@@ -25,20 +25,47 @@ REPORT = os.path.join(ROOT, "build", "report")
 BENCH = os.path.join(BUILD, "bench", "metaslot-bench")
 REPLAY = os.path.join(BUILD, "bench", "metaslot-replay")
 FILL = os.path.join(BUILD, "bench", "metaslot-fill")
+README = os.path.join(ROOT, "README.md")
+SCHEMA = "metaslot-report/1"
+# Of the README, what is the table's.
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+SECTION = f"{BEGIN}.*?{END}"
 
-# Seconds for the race and for the replays; the fewest and most repetitions of the race; threads; how often each replay
-# is run, and for how many seconds, once it is warm; seconds before a benchmark with more threads than processors is
-# given up; the region that is filled, and the samples of each measure; what to leave out.
-FULL = {"race": 300, "replay": 180, "least": 5, "most": 9, "threads": (1, 2, 4, 8), "replays": (5, 0.5), "patience": 4,
-        "fill": ("16G", "100000"), "without": None}
-QUICK = {"race": 26, "replay": 20, "least": 1, "most": 3, "threads": (1, 2), "replays": (3, 0.1), "patience": 1.5,
-         "fill": ("1G", "2000"),
+# Seconds for the race and for the replays, or for all from the start of the build on: then rounds and replays shorten to
+# fit; the fewest and most repetitions of the race; threads; how often each replay is run, and for how many seconds, once
+# it is warm; seconds before a benchmark with more threads than processors is given up; the region that is filled, and
+# the samples of each measure; what to leave out.
+FULL = {"race": 300, "replay": 180, "shortens": False, "least": 5, "most": 9, "threads": (1, 2, 4, 8),
+        "replays": (5, 0.5), "patience": 4, "fill": ("16G", "100000"), "without": None}
+QUICK = {"all": 40, "shortens": True, "least": 1, "most": 3, "threads": (1, 2),
+         "replays": (3, 0.1), "patience": 1.5, "fill": ("1G", "2000"),
          "without": "(raw|map)/hot|peek/own|segment/|alloc/.*(bulk|free)"}
+# Of what is left of "all" after the build: for the fill levels and the reports, and not less for the rest; the race's
+# share of that.
+FILL_SECONDS, LEAST_SECONDS, RACE_SHARE = 1, 12, 0.45
+
+
+def refuse(why):
+    print(f"tools/bench: {why}", file=sys.stderr)
+    sys.exit(2)
+
+
+def check_output(option, path):
+    """Refuses a path that cannot be written before anything is run for it; a file that is there stays as it is."""
+    is_new = not os.path.lexists(path)
+    try:
+        # No pipe is opened: that would wait for its reader.
+        if is_new or os.path.isfile(path) or os.path.isdir(path):
+            open(path, "a").close()
+        if is_new:
+            os.remove(path)
+    except OSError as error:
+        refuse(f"{option} {path}: cannot be written: {error.strerror}")
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer threads and repetitions: under a minute on two cores")
+    parser.add_argument("--quick", action="store_true", help="fewer threads and repetitions: about 40 s, build included")
     parser.add_argument("--filter", metavar="RE", default="", help="only operations that match, e.g. get_drop/hot")
     parser.add_argument("--json", metavar="FILE", help="also write the report there")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
@@ -47,9 +74,22 @@ def arguments():
     try:
         re.compile(options.filter)
     except re.error as error:
-        parser.error(f"--filter {options.filter}: {error}")
+        refuse(f"--filter {options.filter}: {error}")
     if options.source and not os.path.isfile(options.source):
-        parser.error(f"--from {options.source}: no such file")
+        refuse(f"--from {options.source}: no such file")
+    if options.json is not None:
+        check_output("--json", options.json)
+    if options.readme:
+        check_output("--readme", README)
+        if not re.search(SECTION, open(README).read(), re.S):
+            refuse(f"--readme: README.md has no {BEGIN} and {END}")
+    if not options.source:
+        try:
+            os.makedirs(REPORT, exist_ok=True)
+        except OSError as error:
+            refuse(f"{REPORT}: cannot be made: {error.strerror}")
+        for name in ("bench.json", "index.html"):
+            check_output("the report", os.path.join(REPORT, name))
     return options
 
 
@@ -87,22 +127,35 @@ def is_wanted(name, wanted, plan):
     return operation.startswith("limit/") or re.search(wanted, name)
 
 
-def measure(options, plan):
+def share_out(plan, spent):
+    """The plan with seconds for the race and for the replays, when so many are spent."""
+    if "all" not in plan:
+        return plan
+    left = max(plan["all"] - spent - FILL_SECONDS, LEAST_SECONDS)
+    return {**plan, "race": left * RACE_SHARE, "replay": left * (1 - RACE_SHARE)}
+
+
+def measure(options, plan, start):
     """Gives the samples, the names of benchmarks that were given up, what the fill levels cost, and the raw files."""
     names = [name for name in race.list_benchmarks(BENCH) if is_wanted(name, options.filter, plan)]
     traces = sorted(trace for trace in glob.glob(os.path.join(ROOT, "bench", "traces", "*.trace.gz"))
                     if re.search(options.filter, "replay/" + os.path.basename(trace)))
     fills = re.search(options.filter, "fill")
     if not traces and not fills and not any(re.search(options.filter, name) for name in names):
-        print(f"tools/bench: no operation matches --filter {options.filter}", file=sys.stderr)
-        sys.exit(2)
+        refuse(f"no operation matches --filter {options.filter}")
     raw = os.path.join(REPORT, "raw")
     shutil.rmtree(raw, ignore_errors=True)
     os.makedirs(raw)
+    spent = time.monotonic() - start
+    plan = share_out(plan, spent)
     progress = Progress(plan["race"] + (plan["replay"] if traces else 0))
-    progress.line(f"race: {len(names)} benchmarks, {len(traces)} traces; about {progress.total:.0f} s on an idle machine")
+    progress.line(f"race: {len(names)} benchmarks, {len(traces)} traces; about {progress.total:.0f} s, after {spent:.0f} s "
+                  "of building")
     samples, given_up = race.benchmarks(BENCH, names, plan, raw, progress)
     if traces:
+        # What the race left, or took too much.
+        if plan["shortens"]:
+            plan["replay"] = max(progress.total - (time.monotonic() - progress.start), LEAST_SECONDS / 2)
         samples.update(race.replays(REPLAY, traces, plan, raw, progress))
     fill = {}
     if fills:
@@ -172,45 +225,56 @@ def show(report):
         print("\n" + plain(head, body))
 
 
+def write_json(report, path):
+    with open(path, "w") as file:
+        json.dump(report, file, indent=1)
+
+
 def write_html(report):
     with open(os.path.join(REPORT, "index.html"), "w") as file:
         file.write(table.as_html("metaslot: the race", notes(report), report["rows"], list(further(report))))
 
 
 def write_readme(report):
-    path = os.path.join(ROOT, "README.md")
-    text = open(path).read()
-    section = f"<!-- bench:begin -->\n{notes(report)[0]}\n\n{table.as_markdown(report['rows'])}\n<!-- bench:end -->"
-    new, count = re.subn(r"<!-- bench:begin -->.*?<!-- bench:end -->", lambda _: section, text, flags=re.S)
-    if not count:
-        raise race.Broken("README.md has no bench:begin and bench:end markers")
-    with open(path, "w") as file:
-        file.write(new)
+    text = open(README).read()
+    section = f"{BEGIN}\n{notes(report)[0]}\n\n{table.as_markdown(report['rows'])}\n{END}"
+    with open(README, "w") as file:
+        file.write(re.sub(SECTION, lambda _: section, text, flags=re.S))
+
+
+def read_report(path):
+    try:
+        with open(path) as file:
+            report = json.load(file)
+        if report["schema"] == SCHEMA:
+            return report
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    refuse(f"--from {path}: no report of tools/bench")
 
 
 def main():
     options = arguments()
     if options.source:
-        report = json.load(open(options.source))
+        report = read_report(options.source)
     else:
         start = time.monotonic()
         print("building", file=sys.stderr, flush=True)
         build()
-        os.makedirs(REPORT, exist_ok=True)
         about = machine()
         plan = QUICK if options.quick else FULL
-        samples, given_up, fill, raw = measure(options, plan)
+        samples, given_up, fill, raw = measure(options, plan, start)
         rows = table.make_rows(samples)
-        report = {"schema": "metaslot-report/1", "machine": about, "date": f"{datetime.date.today()}",
+        report = {"schema": SCHEMA, "machine": about, "date": f"{datetime.date.today()}",
                   "command": " ".join(["tools/bench", *sys.argv[1:]]), "quick": options.quick,
                   "seconds": time.monotonic() - start, "raw": raw, "rows": rows, "given_up": given_up, "fill": fill,
                   "patience": plan["patience"],
                   "repetitions": max((impl["repetitions"] for row in rows for impl in row["impls"].values()), default=0),
                   "limits": table.limits_of(samples)}
-        for path in filter(None, (os.path.join(REPORT, "bench.json"), options.json)):
-            with open(path, "w") as file:
-                json.dump(report, file, indent=1)
+        write_json(report, os.path.join(REPORT, "bench.json"))
         write_html(report)
+    if options.json:
+        write_json(report, options.json)
     show(report)
     if options.readme:
         write_readme(report)
@@ -220,7 +284,7 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except race.Broken as broken:
+    except (race.Broken, OSError) as broken:
         print(f"\ntools/bench: {broken}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -186,9 +186,12 @@ def bench():
     rows = {row["operation"] for row in json.load(open(out))["rows"] if row["impls"].get("mslot")}
     for operation in ("frame/claim_drop/own", "frame/get_drop/hot", "frame/raw/own", "frame/map/own", "frame/peek/hot"):
         report(f"bench: has a row {operation}", operation in rows, log=str(sorted(rows)))
-    wrong = subprocess.run([os.path.join(ROOT, "tools", "bench"), "--quick", "--filter", "nosuch"], capture_output=True, text=True)
-    report("bench: a filter that nothing matches is refused", wrong.returncode == 2 and "nosuch" in wrong.stderr,
-           log=f"exit status {wrong.returncode}: {wrong.stderr}")
+    for what, option, value in (("a filter that nothing matches", "--filter", "nosuch"),
+                                ("a file that cannot be written", "--json", "/nonexistent/file")):
+        wrong = subprocess.run([os.path.join(ROOT, "tools", "bench"), "--quick", option, value],
+                               capture_output=True, text=True)
+        report(f"bench: {what} is refused", wrong.returncode == 2 and value in wrong.stderr,
+               log=f"exit status {wrong.returncode}: {wrong.stderr}")
 
 
 MODES = {

@@ -17,6 +17,9 @@ STANDARD = {"name", "family_index", "per_family_instance_index", "run_name", "ru
             "repetition_index", "threads", "iterations", "real_time", "cpu_time", "time_unit", "items_per_second",
             "aggregate_name", "aggregate_unit", "label", "error_occurred", "error_message"}
 
+# No benchmark and no replay measures for less than so many seconds.
+SHORTEST = 0.002
+
 
 class Broken(Exception):
     """A program failed: what it was and what it said."""
@@ -54,6 +57,11 @@ class Samples(dict):
             self.setdefault((operation, threads), {}).setdefault(impl, []).append(sample)
 
 
+def nr_cpus():
+    """Processors that this process, and so what it starts, may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def list_benchmarks(binary):
     return [line.strip() for line in execute([binary, "--benchmark_list_tests"]).splitlines() if "/" in line]
 
@@ -78,7 +86,7 @@ def group_of(name):
     With more threads than processors a queue lock may need milliseconds an operation; those run alone, and are given up
     where they do not end.
     """
-    if split_name(name)[2] > (os.cpu_count() or 1):
+    if split_name(name)[2] > nr_cpus():
         return name
     return "limit" if name.startswith("limit/") else "/".join(name.split("/")[:3])
 
@@ -86,27 +94,33 @@ def group_of(name):
 def benchmarks(binary, names, plan, raw_folder, progress):
     """Rounds over all names until the time is used, at least and at most as many as the plan says.
 
-    Gives the samples, and the names of those that were given up.
+    Where they would not all fit, the next ones are shorter; where even those do not, there are fewer. Gives the samples,
+    and the names of those that were given up.
     """
     samples, groups, given_up = Samples(), collections.OrderedDict(), []
     for name in names:
         groups.setdefault(group_of(name), []).append(name)
     # Finding its iteration count costs a benchmark about as much again as measuring.
-    min_time = min(max(plan["race"] / (len(names) * plan["most"]) / 2.5, 0.002), 0.3)
-    start, rounds, i = time.monotonic(), plan["most"], 0
-    while i < rounds:
+    min_time = min(max(plan["race"] / (len(names) * plan["most"]) / 2.5, SHORTEST), 0.3)
+    start = time.monotonic()
+    for i in range(plan["most"]):
+        began = time.monotonic()
         for nr, (group, members) in enumerate(groups.items()):
             if group in given_up:
                 continue
-            progress.at(plan["race"] * (i + nr / len(groups)) / rounds, f"{i + 1}/{rounds} {group}")
+            progress.at(plan["race"] * (i + nr / len(groups)) / plan["most"], f"{i + 1}/{plan['most']} {group}")
             raw = os.path.join(raw_folder, f"{group.replace('/', '-').replace(':', '-')}-{i + 1}.json")
             try:
                 run_group(binary, members, min_time, plan["patience"] if group == members[0] else None, raw, samples)
             except TooSlow:
                 given_up.append(group)
-        i += 1
-        one_round = (time.monotonic() - start) / i
-        rounds = max(plan["least"], min(plan["most"], int(plan["race"] / one_round)))
+        took, left = time.monotonic() - began, plan["race"] - (time.monotonic() - start)
+        rounds_left = plan["most"] - i - 1
+        # A share of a round does not depend on how long it measures.
+        if i + 1 >= plan["least"] and left < took / 2:
+            break
+        if rounds_left and plan["shortens"]:
+            min_time = max(min_time * min(left / (rounds_left * took), 1), SHORTEST)
     return samples, given_up
 
 
@@ -118,18 +132,29 @@ def replay_impls(binary, mode):
 
 
 def replays(binary, traces, plan, raw_folder, progress):
-    samples, (repetitions, seconds) = Samples(), plan["replays"]
+    """Each replay as often and as long as the plan says; shorter, then fewer times, where that takes too long."""
+    samples, (repetitions, longest) = Samples(), plan["replays"]
     threads = [count for count in plan["threads"] if count > 1]
     impls = {mode: replay_impls(binary, mode) for mode in ("address", "alloc")}
-    runs = [(i, trace, count, mode, impl) for i in range(repetitions) for trace in traces for count in threads
-            for mode in impls for impl in impls[mode] if mode == "address" or count <= (os.cpu_count() or 1)]
-    for done, (i, trace, count, mode, impl) in enumerate(runs):
+    runs = [(trace, count, mode, impl) for trace in traces for count in threads
+            for mode in impls for impl in impls[mode] if mode == "address" or count <= nr_cpus()]
+    start, seconds, measured = time.monotonic(), longest, 0.0
+    for done, (i, run) in enumerate((i, run) for i in range(repetitions) for run in runs):
+        (trace, count, mode, impl), spent = run, time.monotonic() - start
+        if plan["shortens"] and done:
+            # What a run costs beside what it is told to measure: reading the trace, and a round to become warm.
+            beside, left = (spent - measured) / done, plan["replay"] - spent
+            if done % len(runs) == 0 and left < len(runs) * (beside + SHORTEST):
+                break
+            seconds = min(max(left / (repetitions * len(runs) - done) - beside, SHORTEST), longest)
+        measured += seconds
         name = os.path.basename(trace).split(".")[0]
-        progress.at(plan["race"] + plan["replay"] * done / len(runs), f"{i + 1}/{repetitions} replay {name} {impl}")
+        progress.at(plan["race"] + plan["replay"] * done / (repetitions * len(runs)),
+                    f"{i + 1}/{repetitions} replay {name} {impl}")
         raw = os.path.join(raw_folder, f"replay-{mode}-{name}-{count}-{impl}-{i + 1}.json")
         # Reclaim is each mode's own: immediate by address; the library defers where it chooses the frames.
         execute([binary, "--impl", impl, "--threads", str(count), "--mode", mode,
-                 "--seconds", str(seconds), "--json", raw, trace])
+                 "--seconds", f"{seconds:.4f}", "--json", raw, trace])
         with open(raw) as file:
             result = json.load(file)
         latency = result.get("latency_ns") or {}
