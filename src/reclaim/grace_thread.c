@@ -70,27 +70,20 @@ void grace_thread_adopt(struct slot *head, struct slot *tail)
 }
 
 /* Adds slots that were retired before the next grace period starts, as all are that have reached us. */
-static void orphan(struct retire_batch batch, uint64_t nr)
-{
-	/* [relaxed] our own. */
-	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed);
-
-	retire_queue_count_in(&orphans, nr);
-	if (!batch.head)
-		return;
-	retire_queue_rotate(&orphans, completed + 1, completed);
-	retire_batch_append(&orphans.fresh, &batch);
-}
-
 static void orphan_adopted(void)
 {
 	/* [acquire:adopt] links and retirement are visible. */
 	struct retire_batch batch = {.head = atomic_exchange_explicit(&adopted, NULL, memory_order_acquire)};
-	uint64_t nr = 0;
+	/* [relaxed] our own. */
+	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed), nr = 0;
 
+	if (!batch.head)
+		return;
 	for (struct slot *slot = batch.head; slot; slot = slot->link, nr++)
 		batch.tail = slot;
-	orphan(batch, nr);
+	retire_queue_rotate(&orphans, completed + 1, completed);
+	retire_batch_append(&orphans.fresh, &batch);
+	retire_queue_count_in(&orphans, nr);
 }
 
 /* Takes over what was flipped away before the last grace period; not while it is in use. */
@@ -106,12 +99,11 @@ static void collect(struct reclaim_thread *thread, void *ctx)
 	}
 	struct retire_queue *queue = &thread->queue[1 - reclaim_active(thread)];
 	uint64_t nr = retire_queue_size(queue);
-	/* Most of it has waited for its grace period while it was the thread's. */
-	/* [relaxed] our own. */
-	retire_queue_elapse(queue, atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed));
-	retire_batch_append(&orphans.elapsed, &queue->elapsed);
-	queue->elapsed.head = NULL;
-	orphan(retire_queue_take_all(queue), nr);
+	/* It has waited for its grace period: who retires after a look that sees the one begun which is over now sees
+	 * the flip before it, too. */
+	struct retire_batch all = retire_queue_take_all(queue);
+	retire_batch_append(&orphans.elapsed, &all);
+	retire_queue_count_in(&orphans, nr);
 	thread->flipped = false;
 }
 
