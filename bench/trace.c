@@ -194,7 +194,8 @@ static bool ends_with_length(const char *path, uint64_t bytes)
 	bool ok = file && !fseek(file, -4, SEEK_END) && fread(end, 1, 4, file) == 4;
 	if (file)
 		fclose(file);
-	return ok && (end[0] | (uint32_t)end[1] << 8 | (uint32_t)end[2] << 16 | (uint32_t)end[3] << 24) <= bytes;
+	uint32_t length = ok ? end[0] | (uint32_t)end[1] << 8 | (uint32_t)end[2] << 16 | (uint32_t)end[3] << 24 : 0;
+	return length > 0 && length <= bytes;
 }
 
 bool trace_read(const char *path, struct trace *trace, char *error, unsigned error_bytes)
