@@ -194,6 +194,32 @@ static void grace_periods_come_faster_while_claims_are_refused(void **state)
 	assert_true(most > AT_REST + AT_REST / 2);
 }
 
+/* It is flipped in the first grace period, and recycled after the second. More may come of what else runs here. */
+static void a_lone_frame_comes_back_after_two_grace_periods(void **state)
+{
+	uint64_t least = UINT64_MAX;
+	(void)state;
+
+	for (int i = 0; i < 200 && least > 2; i++) {
+		assert_err(mslot_barrier(region), MSLOT_OK);
+		mslot_thread_offline();
+		/* The library's thread sleeps by then. */
+		nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+		mslot_thread_online();
+		uint64_t before = started();
+		struct mslot_stats stats;
+
+		mslot_frame_drop(mslot_frame_claim(region, PADDR(0), &deferred, NULL, NULL));
+		mslot_thread_offline();
+		do
+			mslot_stats(&stats);
+		while (stats.backlog && !nanosleep(&(struct timespec){.tv_nsec = 10000}, NULL));
+		mslot_thread_online();
+		least = started() - before < least ? started() - before : least;
+	}
+	assert_int_equal(least, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +227,7 @@ int main(void)
 		TEST(what_has_elapsed_is_recycled_before_the_next_grace_period),
 		TEST(a_claim_that_is_refused_hastens_grace_periods),
 		TEST(grace_periods_come_faster_while_claims_are_refused),
+		TEST(a_lone_frame_comes_back_after_two_grace_periods),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -70,20 +70,27 @@ void grace_thread_adopt(struct slot *head, struct slot *tail)
 }
 
 /* Adds slots that were retired before the next grace period starts, as all are that have reached us. */
+static void orphan(struct retire_batch batch, uint64_t nr)
+{
+	/* [relaxed] our own. */
+	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed);
+
+	if (!batch.head)
+		return;
+	retire_queue_rotate(&orphans, completed + 1, completed);
+	retire_batch_append(&orphans.fresh, &batch);
+	retire_queue_count_in(&orphans, nr);
+}
+
 static void orphan_adopted(void)
 {
 	/* [acquire:adopt] links and retirement are visible. */
 	struct retire_batch batch = {.head = atomic_exchange_explicit(&adopted, NULL, memory_order_acquire)};
-	/* [relaxed] our own. */
-	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed), nr = 0;
+	uint64_t nr = 0;
 
-	if (!batch.head)
-		return;
 	for (struct slot *slot = batch.head; slot; slot = slot->link, nr++)
 		batch.tail = slot;
-	retire_queue_rotate(&orphans, completed + 1, completed);
-	retire_batch_append(&orphans.fresh, &batch);
-	retire_queue_count_in(&orphans, nr);
+	orphan(batch, nr);
 }
 
 /* Takes over what was flipped away before the last grace period; not while it is in use. */
@@ -99,11 +106,7 @@ static void collect(struct reclaim_thread *thread, void *ctx)
 	}
 	struct retire_queue *queue = &thread->queue[1 - reclaim_active(thread)];
 	uint64_t nr = retire_queue_size(queue);
-	/* It has waited for its grace period: who retires after a look that sees the one begun which is over now sees
-	 * the flip before it, too. */
-	struct retire_batch all = retire_queue_take_all(queue);
-	retire_batch_append(&orphans.elapsed, &all);
-	retire_queue_count_in(&orphans, nr);
+	orphan(retire_queue_take_all(queue), nr);
 	thread->flipped = false;
 }
 
@@ -168,22 +171,10 @@ static bool collect_and_flip(bool flip_all)
 	return flips.left;
 }
 
-static void recycle_orphans(struct reclaim_thread *self)
-{
-	grace_online();
-	reclaim_drain(self, &orphans, UINT64_MAX);
-	if (give_back_upward())
-		give_back_upward()->flush();
-	reclaim_count_flush(self);
-	grace_offline();
-}
-
 /* One grace period, and what it sets free. */
 static bool cycle(struct reclaim_thread *self, bool flip_all)
 {
 	bool left = collect_and_flip(flip_all);
-	if (orphans.elapsed.head)
-		recycle_orphans(self);
 	stragglers_wait();
 	/* [relaxed] our own. */
 	uint64_t period = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 1;
@@ -197,7 +188,12 @@ static bool cycle(struct reclaim_thread *self, bool flip_all)
 	atomic_store_explicit(&reclaim_periods.completed, period, memory_order_release);
 	/* Moves the elapsed batches; the fresh batch is empty. */
 	retire_queue_rotate(&orphans, period + 1, period);
-	recycle_orphans(self);
+	grace_online();
+	reclaim_drain(self, &orphans, UINT64_MAX);
+	if (give_back_upward())
+		give_back_upward()->flush();
+	reclaim_count_flush(self);
+	grace_offline();
 	return left || retire_queue_size(&orphans);
 }
 

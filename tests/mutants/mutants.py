@@ -105,6 +105,7 @@ RECLAIM = [
     ("on_drop recurses", "reclaim/reclaim.c", "\tif (immediate.running)\n\t\treturn;\n", ""),
     ("a queue is collected before a grace period", "reclaim/grace_thread.c",
      "&thread->queue[1 - reclaim_active(thread)];\n\tuint64_t nr", "&thread->queue[reclaim_active(thread)];\n\tuint64_t nr"),
+    ("a lone frame waits for a second look", "reclaim/grace_thread.c", " || size == 1", ""),
     ("a barrier is answered a cycle early", "reclaim/grace_thread.c",
      "\t\t\t\tleft |= cycle(self, true);\n", ""),
     ("the backlog has no limit", "reclaim/reclaim.h",
