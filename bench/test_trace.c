@@ -149,6 +149,46 @@ static void what_follows_the_compression_is_refused(void **state)
 	}
 }
 
+/* As gzip reads them, too. */
+static void parts_that_follow_each_other_are_one_trace(void **state)
+{
+	static const char *const parts[] = {HEADER "2\nP 0 3", " 0 u\n", "F 0 3 0\n"};
+	struct trace trace;
+	char error[256];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		gzFile file = gzopen(path, i ? "ab" : "wb");
+		assert_int_equal(gzputs(file, parts[i]), (int)strlen(parts[i]));
+		assert_int_equal(gzclose(file), Z_OK);
+	}
+	assert_true(trace_read(path, &trace, error, sizeof(error)));
+	assert_int_equal(trace.nr_events, 2);
+	trace_free(&trace);
+}
+
+static void a_pipe_is_read(void **state)
+{
+	const char *text = HEADER "1\nP 0 3 0 u\n";
+	struct trace trace;
+	char error[256], bytes[512], name[32];
+	int ends[2];
+
+	(void)state;
+	write_file(text, strlen(text), true);
+	FILE *file = fopen(path, "rb");
+	size_t nr_bytes = fread(bytes, 1, sizeof(bytes), file);
+	fclose(file);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], bytes, nr_bytes), (ssize_t)nr_bytes);
+	close(ends[1]);
+	snprintf(name, sizeof(name), "/dev/fd/%d", ends[0]);
+	assert_true(trace_read(name, &trace, error, sizeof(error)));
+	assert_int_equal(trace.nr_events, 1);
+	trace_free(&trace);
+	close(ends[0]);
+}
+
 static void a_missing_file_is_refused(void **state)
 {
 	struct trace trace;
@@ -168,6 +208,8 @@ int main(void)
 		cmocka_unit_test(too_few_and_too_many_events_are_refused),
 		cmocka_unit_test(damaged_compression_is_refused),
 		cmocka_unit_test(what_follows_the_compression_is_refused),
+		cmocka_unit_test(parts_that_follow_each_other_are_one_trace),
+		cmocka_unit_test(a_pipe_is_read),
 		cmocka_unit_test(a_missing_file_is_refused),
 	};
 	close(mkstemp(path));

@@ -132,9 +132,16 @@ static void frames_in_caches_of_waiting_threads_are_found(void **state)
 
 /*
  * One thread frees a frame and only then asks; another may take it away and give one back. With as many frames as there
- * are threads plus held ones, each asks for at most one, so none may ever be told "none".
+ * are threads plus held ones, each asks for at most one, so none may ever be told "none"; of a deferred type, if it may
+ * wait: again, if it has to.
  */
-static void *never_none(void *arg)
+static struct {
+	const struct mslot_type *type;
+	struct mslot_alloc_options options;
+	int times;
+} never_none;
+
+static void *ask(void *arg)
 {
 	void *wrong = NULL;
 	(void)arg;
@@ -142,8 +149,9 @@ static void *never_none(void *arg)
 	if (mslot_thread_register())
 		return "register";
 	meet();
-	for (int i = 0; i < 3000; i++) {
-		struct mslot_frame *frame = mslot_alloc_frame(many, &immediate, &(struct meta){1, 2}, NULL, NULL);
+	for (int i = 0; i < never_none.times; i++) {
+		struct mslot_frame *frame =
+			mslot_alloc_frame(many, never_none.type, &(struct meta){1, 2}, &never_none.options, NULL);
 
 		if (!frame)
 			wrong = "none, though there were as many frames as threads";
@@ -154,48 +162,29 @@ static void *never_none(void *arg)
 	return wrong;
 }
 
+static void all_ask(const struct mslot_type *type, unsigned flags, int times)
+{
+	struct mslot_segment rest;
+
+	never_none.type = type;
+	never_none.options = (struct mslot_alloc_options){.flags = flags};
+	never_none.times = times;
+	assert_err(mslot_segment_claim(many, 0, (NR_MANY - NR_THREADS) * FRAME, &immediate, NULL, NULL, &rest),
+		   MSLOT_OK);
+	in_threads(ask);
+	mslot_segment_drop(&rest);
+}
+
 static void none_is_never_said_while_there_is_one(void **state)
 {
-	struct mslot_segment rest;
 	(void)state;
-
-	assert_err(mslot_segment_claim(many, 0, (NR_MANY - NR_THREADS) * FRAME, &immediate, NULL, NULL, &rest),
-		   MSLOT_OK);
-	in_threads(never_none);
-	mslot_segment_drop(&rest);
+	all_ask(&immediate, 0, 3000);
 }
 
-/* As above, of frames that wait for their grace period, and of a caller that waits for them: again, if it has to. */
-static void *never_none_to_wait_for(void *arg)
+static void none_is_never_said_while_one_may_be_waited_for(void **state)
 {
-	const struct mslot_alloc_options options = {.flags = MSLOT_ALLOC_MAY_WAIT};
-	void *wrong = NULL;
-	(void)arg;
-
-	if (mslot_thread_register())
-		return "register";
-	meet();
-	for (int i = 0; i < 200; i++) {
-		struct mslot_frame *frame = mslot_alloc_frame(many, &deferred, &(struct meta){1, 2}, &options, NULL);
-
-		if (!frame)
-			wrong = "none, though there were as many frames as threads, in use or to be waited for";
-		mslot_frame_drop(frame);
-		mslot_quiescent_state();
-	}
-	mslot_thread_unregister();
-	return wrong;
-}
-
-static void who_may_wait_waits_until_there_is_one(void **state)
-{
-	struct mslot_segment rest;
 	(void)state;
-
-	assert_err(mslot_segment_claim(many, 0, (NR_MANY - NR_THREADS) * FRAME, &immediate, NULL, NULL, &rest),
-		   MSLOT_OK);
-	in_threads(never_none_to_wait_for);
-	mslot_segment_drop(&rest);
+	all_ask(&deferred, MSLOT_ALLOC_MAY_WAIT, 200);
 }
 
 /* After "none" was said, a frame that only its last holder remembers as free. */
@@ -351,7 +340,7 @@ int main(void)
 		TEST_MANY(threads_fill_a_region_to_the_last_frame),
 		TEST_MANY(frames_in_caches_of_waiting_threads_are_found),
 		TEST_MANY(none_is_never_said_while_there_is_one),
-		TEST_MANY(who_may_wait_waits_until_there_is_one),
+		TEST_MANY(none_is_never_said_while_one_may_be_waited_for),
 		TEST_MANY(a_frame_freed_elsewhere_after_none_is_found),
 		TEST_MANY(threads_that_end_lose_nothing),
 		TEST_MANY(regions_come_and_go),
