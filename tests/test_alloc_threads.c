@@ -290,6 +290,8 @@ static void regions_come_and_go(void **state)
 #define NR_PER_PLACE 32768
 static struct mslot_region *large;
 static uint64_t places[NR_THREADS];
+/* A thread that finds another getting its place does without one, and tries again at its next call. */
+static pthread_mutex_t settling = PTHREAD_MUTEX_INITIALIZER;
 
 static void *settle(void *arg)
 {
@@ -298,6 +300,9 @@ static void *settle(void *arg)
 
 	if (mslot_thread_register())
 		return "register";
+	pthread_mutex_lock(&settling);
+	mslot_frame_drop(mslot_alloc_frame(large, &immediate, NULL, NULL, NULL));
+	pthread_mutex_unlock(&settling);
 	for (unsigned i = 0; i < 200; i++) {
 		struct mslot_frame *frame = mslot_alloc_frame(large, &immediate, NULL, NULL, NULL);
 		uint64_t place = mslot_frame_paddr(frame) / (NR_PER_PLACE * FRAME);
