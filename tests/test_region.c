@@ -260,6 +260,12 @@ static void a_region_for_a_tebibyte_costs_nothing(void **state)
 	struct mslot_frame *last = mslot_frame_claim(large, ((UINT64_C(1) << 28) - 1) << 12, &immediate, NULL, NULL);
 	assert_non_null(last);
 	mslot_frame_drop(last);
+	/* Nor do refused gets bring it into memory. */
+	for (uint64_t index = 0; index < config.nr_frames / 2; index += 1 << 15) {
+		enum mslot_err why;
+		assert_null(mslot_frame_get(large, index << 12, &why));
+		assert_err(why, MSLOT_UNUSED);
+	}
 	kib = resident_kib() - kib;
 	assert_err(mslot_region_destroy(large), MSLOT_OK);
 	print_message("1 TiB: %.0f us, %ld KiB\n", best_us, kib);

@@ -44,12 +44,11 @@ static void a_stale_put_does_not_retire_the_next_incarnation(void **state)
 {
 	struct slot_verdict verdict;
 	uint64_t first, second, seen, claimed;
-	bool has_added;
 	(void)state;
 
 	set(STATE_SHARED, 1, 0);
 	first = half_put(); /* 1 -> 0, then stalls */
-	assert_true(slot_get(&slot, &has_added, &seen));
+	assert_true(slot_get(&slot, &seen));
 	verdict = slot_put(&slot);
 	assert_true(verdict.is_last);
 	assert_true(slot_recycle(&slot, word()));
@@ -69,12 +68,11 @@ static void a_stale_put_does_not_retire_the_next_incarnation(void **state)
 static void a_resurrected_count_is_not_retired(void **state)
 {
 	uint64_t first, seen;
-	bool has_added;
 	(void)state;
 
 	set(STATE_SHARED, 1, 0);
 	first = half_put();
-	assert_true(slot_get(&slot, &has_added, &seen));
+	assert_true(slot_get(&slot, &seen));
 	assert_false(put_settle(&slot, first).is_last);
 	assert_word(STATE_SHARED, 1, 0);
 	assert_true(slot_put(&slot).is_last);
@@ -104,7 +102,7 @@ static void of_two_drops_of_one_handle_one_is_last_and_one_is_a_fault(void **sta
 static void an_over_drop_in_flight_does_not_eat_a_forgotten_reference(void **state)
 {
 	uint64_t old[2], seen;
-	bool has_added, is_last;
+	bool is_last;
 	(void)state;
 
 	set(STATE_SHARED, 1, 1);
@@ -115,8 +113,7 @@ static void an_over_drop_in_flight_does_not_eat_a_forgotten_reference(void **sta
 	assert_int_equal(slot_from_raw(&slot), MSLOT_NOT_FORGOTTEN);
 	assert_int_equal(slot_drop_raw(&slot, &is_last), MSLOT_NOT_FORGOTTEN);
 	assert_word(STATE_SHARED, -1, 1);
-	(void)slot_get(&slot, &has_added, &seen);
-	assert_true(has_added);
+	(void)slot_get(&slot, &seen);
 	assert_int_equal(state_get(seen), MSLOT_OK);
 	assert_int_equal(put_settle(&slot, old[0]).fault, MSLOT_FAULT_NONE);
 	assert_int_equal(put_settle(&slot, old[1]).fault, MSLOT_FAULT_OVER_DROP);

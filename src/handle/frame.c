@@ -119,10 +119,12 @@ FLATTEN struct mslot_frame *mslot_frame_get(struct mslot_region *region, uint64_
 	uint64_t index = region_index(region, paddr), seen = 0;
 	bool has_added = false;
 
-	if (LIKELY(index < region->nr_frames && reclaim_is_registered())) {
+	/* A failed get must not bring slots into memory. */
+	if (LIKELY(index < region->nr_frames && region_is_touched(region, index) && reclaim_is_registered())) {
 		struct slot *slot = &region->slots[index];
 
-		if (LIKELY(slot_get(slot, &has_added, &seen)))
+		has_added = true;
+		if (LIKELY(slot_get(slot, &seen)))
 			return slot_frame(slot);
 	}
 	return get_refused(region, paddr, has_added, seen, why);

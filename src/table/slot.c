@@ -137,17 +137,12 @@ void slot_publish_unique(struct slot *slot, uint64_t claimed)
 
 /* ---- counting ---- */
 
-bool slot_get(struct slot *slot, bool *has_added, uint64_t *seen)
+bool slot_get(struct slot *slot, uint64_t *seen)
 {
-	*has_added = false;
-	*seen = slot_word(slot);
-	/* Below zero, while an over-drop is in flight, is acceptable too: the add below decides. */
-	if (UNLIKELY(!state_is_gettable(*seen) && state_get(*seen)))
-		return false;
+	/* Without a look first: where others get and drop the same frame, that would bring its line here twice. */
 	/* [acquire:publish] the metadata is visible. One add, never taken back where the frame is not shared: the
 	 * next store to the word discards it. */
 	*seen = atomic_fetch_add_explicit(&slot->state, LIVE_ONE, memory_order_acquire);
-	*has_added = true;
 	return LIKELY(state_is_gettable(*seen));
 }
 

@@ -65,7 +65,7 @@ void slot_set_type(struct slot *slot, uintptr_t type_word);
 void slot_publish(struct slot *slot, uint64_t claimed);
 void slot_publish_unique(struct slot *slot, uint64_t claimed);
 
-bool slot_get(struct slot *slot, bool *has_added, uint64_t *seen);
+bool slot_get(struct slot *slot, uint64_t *seen);
 enum slot_put slot_put_quick(struct slot *slot, uint64_t *seen);
 struct slot_verdict slot_put_slow(struct slot *slot, enum slot_put tried, uint64_t seen);
 struct slot_verdict slot_put(struct slot *slot);

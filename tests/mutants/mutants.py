@@ -36,8 +36,8 @@ MOVES = [
     ("the generation is skipped", "table/state.h",
      "state_word(STATE_UNUSED, word + GEN_ONE, 0, 0)", "state_word(STATE_UNUSED, word, 0, 0)"),
     ("a failed get is undone", "table/slot.c",
-     "\t*has_added = true;\n\treturn LIKELY(state_is_gettable(*seen));",
-     "\t*has_added = true;\n\tif (state_get(*seen))\n"
+     "\treturn LIKELY(state_is_gettable(*seen));",
+     "\tif (state_get(*seen))\n"
      "\t\tatomic_fetch_sub_explicit(&slot->state, LIVE_ONE, memory_order_relaxed);\n"
      "\treturn LIKELY(state_is_gettable(*seen));"),
     ("publish adds instead of storing", "table/slot.c",
@@ -137,6 +137,7 @@ RANGES = [
      "return offset >> region->frame_shift | offset << (-region->frame_shift & 63);",
      "return offset >> region->frame_shift;"),
     ("a claim does not touch its grain", "handle/frame.c", "(!word && !region_is_touched(region, index)) || ", ""),
+    ("a get does not look at its grain", "handle/frame.c", "region_is_touched(region, index) && reclaim", "reclaim"),
     ("a segment that could not be claimed keeps what it got", "handle/segment.c",
      "\t\t\tslot_take_back(&slots[held]);\n", "\t\t\t;\n"),
     ("a split shares a frame", "handle/segment.c",
