@@ -90,8 +90,8 @@ MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_frame_claim(struct mslot_r
 								  enum mslot_err *why);
 
 /**
- * Takes another reference to the shared frame at `paddr`. Also a refused one may write the frame's slot: to look through
- * many frames that are not shared, mslot_view() is cheaper.
+ * Takes another reference to the shared frame at `paddr`. Also a refused one may write the frame's slot: to look
+ * through many frames that are not shared, mslot_view() is cheaper.
  *
  * @region  covers `paddr`
  * @paddr   byte address, a multiple of the region's frame size
