@@ -77,7 +77,7 @@ static void unpark(const void *on)
 /* ---- RCU: a section that began before a grace period ends before it; one that begins later sees what preceded it ----
  */
 
-enum { SECTIONS = 16 };
+enum { SECTIONS = 64 };
 static struct {
 	unsigned nesting, nr_ended;
 	vector_clock end[SECTIONS];
