@@ -58,6 +58,9 @@ struct mslot_alloc_options {
  * Errors:   NO_MEMORY: at some moment during the call no frame (of the node, where one is asked for) was unused, or
  *           could become so by the wait that is allowed; BUSY: backlog at its limit, or asked to wait where that is
  *           not possible; INVALID: `type`, unknown flags, ZEROED without memory, a node that no frame is of.
+ *           A frame may count as used until the call that ends its use has returned. The first NO_MEMORY of a
+ *           region is a look at every slot where frames were claimed before the region's first allocation, or one
+ *           was reset as unused; else, and from then on, NO_MEMORY takes a microsecond or less.
  * Source:   OSTD `FrameAllocOptions::alloc_frame_with`.
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_alloc_frame(struct mslot_region *region,

@@ -11,11 +11,8 @@
 
 #include "reclaim/reclaim.h"
 
-#include <pthread.h>
-
-/* Of the threads that have rows. Held for a few steps; whoever allocates or frees only tries to take it. */
-static pthread_mutex_t caches_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct free_cache *caches;
+pthread_mutex_t caches_lock = PTHREAD_MUTEX_INITIALIZER;
+struct free_cache *caches;
 
 static inline uint64_t row_get(const _Atomic uint64_t *word)
 {
@@ -36,8 +33,8 @@ static void row_set(struct free_row *row, struct mslot_region *region, uintptr_t
 	atomic_store_explicit(&row->hot, NULL, memory_order_relaxed);
 	row_put(&row->mask, 0);
 	row_put(&row->region_id, region ? region->id : 0);
-	/* [relaxed] a hint. */
-	atomic_store_explicit(&row->row, page, memory_order_relaxed);
+	/* [release:move] who finds the new page finds us moving. */
+	atomic_store_explicit(&row->row, page, memory_order_release);
 	row_put(&row->mask, mask);
 }
 
@@ -59,7 +56,7 @@ static uint64_t row_frames(const struct free_row *row, uintptr_t page)
 {
 	/* [relaxed] as row_get(). */
 	const struct slot *hot = atomic_load_explicit(&row->hot, memory_order_relaxed);
-	bool is_free = (uintptr_t)hot >> SLOT_ROW_SHIFT == page && state_of(slot_word(hot)) == STATE_UNUSED;
+	bool is_free = (uintptr_t)hot >> SLOT_ROW_SHIFT == page && state_of(slot_word_acquire(hot)) == STATE_UNUSED;
 
 	return row_get(&row->mask) | (is_free ? slot_row_bit(hot) : 0);
 }
@@ -128,8 +125,7 @@ static void cache_list(void)
 	free_cache.is_listed = true;
 }
 
-/* Whether the thread may remember anything. One that was never registered may not: nobody would learn of its end. */
-static bool cache_is_usable(void)
+bool cache_is_usable(void)
 {
 	if (LIKELY(free_cache.is_listed))
 		return true;
@@ -149,12 +145,14 @@ static NOINLINE void cache_give(struct slot *slot)
 	/* As in give_back(). */
 	if (!region)
 		return;
-	if (!cache_is_usable()) {
+	cache_move_begin();
+	if (cache_is_usable()) {
+		row_flush(&free_cache.freed, region);
+		row_set(&free_cache.freed, region, page, slot_row_bit(slot));
+	} else {
 		index_give(region, region_row(region, page), slot_row_bit(slot));
-		return;
 	}
-	row_flush(&free_cache.freed, region);
-	row_set(&free_cache.freed, region, page, slot_row_bit(slot));
+	cache_move_end();
 }
 
 void cache_end_call(void)
@@ -165,8 +163,10 @@ void cache_end_call(void)
 
 void cache_flush(void)
 {
+	cache_move_begin();
 	row_flush(&free_cache.own, NULL);
 	row_flush(&free_cache.freed, NULL);
+	cache_move_end();
 }
 
 static void cache_ends(void)
@@ -206,7 +206,9 @@ bool cache_serves(const struct mslot_region *region, unsigned node)
 	if (node != nearest_node(region))
 		return false;
 	/* Left over from when the nearest had none. */
+	cache_move_begin();
 	row_flush(&free_cache.own, region);
+	cache_move_end();
 	return true;
 }
 
@@ -243,8 +245,11 @@ bool cache_refill(struct mslot_region *region, unsigned node)
 		row_flush(freed, region);
 	do {
 		mask = take_row(region, node, &row);
-		if (!mask)
+		if (!mask) {
+			/* Empty; and of no page, so that who looks for frames need not look there. */
+			row_flush(freed, region);
 			return false;
+		}
 		/* Hints of frames in a hole are dropped. */
 	} while (!region_is_touched(region, row << ROW_SHIFT) && region_touch(region, row << ROW_SHIFT));
 	if (!is_usable) {
@@ -260,8 +265,11 @@ bool cache_refill(struct mslot_region *region, unsigned node)
 
 void cache_publish(const struct mslot_region *region)
 {
-	if (pthread_mutex_trylock(&caches_lock))
+	cache_move_begin();
+	if (pthread_mutex_trylock(&caches_lock)) {
+		cache_move_end();
 		return;
+	}
 	for (struct free_cache *cache = caches; cache; cache = cache->next)
 		for (unsigned i = 0; i < 2; i++) {
 			const struct free_row *from = i ? &cache->freed : &cache->own;
@@ -270,6 +278,7 @@ void cache_publish(const struct mslot_region *region)
 				row_give(from, region);
 		}
 	pthread_mutex_unlock(&caches_lock);
+	cache_move_end();
 }
 
 static const struct give_back_hooks cache_hooks = {cache_give, cache_flush, cache_ends};
@@ -285,22 +294,25 @@ static void make_index(struct node_range *range)
 
 bool cache_has_indexes(struct mslot_region *region)
 {
-	unsigned none = HINTS_NONE;
+	unsigned stage;
 
 	if (LIKELY(region_has_hints(region)))
 		return true;
-	/* [relaxed] only one of us makes them. */
-	if (!atomic_compare_exchange_strong_explicit(&region->hints_stage, &none, HINTS_MAKING, memory_order_relaxed,
-						     /* [relaxed] another does. */
-						     memory_order_relaxed))
-		return false;
+	/* [relaxed] constants; who must find them acquires attention. */
+	atomic_store_explicit(&give_back_hooks, &cache_hooks, memory_order_relaxed);
+	/* [release:attach] the hooks are there. Before the hints are begun: who finds no hints begun says so. */
+	atomic_fetch_or_explicit(&scarce_attention, GIVE_BACK_WANTED, memory_order_release);
+	stage = region_hints_stage(region);
+	do
+		if (stage >= HINTS_MAKING)
+			return false;
+	/* [release:attach] who finds them begun sees attention.
+	 * [relaxed] tried again. */
+	while (!atomic_compare_exchange_weak_explicit(&region->hints_stage, &stage, stage + HINTS_MAKING,
+						      memory_order_release, memory_order_relaxed));
 	for (unsigned i = 0; i < region->nr_ranges; i++)
 		make_index(&region->ranges[i]);
 	/* [release:attach] the indexes are made. */
-	atomic_store_explicit(&region->hints_stage, HINTS_MADE, memory_order_release);
-	/* [relaxed] constants; who must find them acquires attention. */
-	atomic_store_explicit(&give_back_hooks, &cache_hooks, memory_order_relaxed);
-	/* [release:attach] the hooks are there. */
-	atomic_fetch_or_explicit(&scarce_attention, GIVE_BACK_WANTED, memory_order_release);
+	atomic_fetch_add_explicit(&region->hints_stage, HINTS_MADE - HINTS_MAKING, memory_order_release);
 	return true;
 }

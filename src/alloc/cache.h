@@ -9,6 +9,8 @@
 #include "table/give_back.h"
 #include "table/region.h"
 
+#include <pthread.h>
+
 /* Whether the region's indexes are there, one a range: made by the first call. False while another thread makes them:
  * then the slots are asked. */
 bool cache_has_indexes(struct mslot_region *region);
@@ -42,7 +44,7 @@ static inline bool cache_first(const struct mslot_region *region, struct slot **
 	/* [relaxed] our own. */
 	*slot = atomic_load_explicit(&own->hot, memory_order_relaxed);
 	if (LIKELY(*slot)) {
-		*word = slot_word(*slot);
+		*word = slot_word_acquire(*slot);
 		if (LIKELY(state_of(*word) == STATE_UNUSED))
 			return true;
 		/* It is in use: whoever ends that remembers it. */
@@ -81,6 +83,26 @@ static inline void cache_drop_first(const struct slot *first)
 	cache_take_first(first);
 	give_back_never(first);
 }
+
+/*
+ * A thread that changes an index, or what pages its rows are of, or lets a frame become unused that is of neither page,
+ * says so: between these two. They nest.
+ */
+void cache_move_begin(void);
+void cache_move_end(void);
+/*
+ * Whether no frame of the region is unused, proved by its hints. False where they are unproven, where one is there, or
+ * where somebody moves.
+ */
+bool cache_proves_none(const struct mslot_region *region);
+
+/* ---- inside the room ---- */
+
+/* Whether the thread may remember anything. One that was never registered may not: nobody would learn of its end. */
+bool cache_is_usable(void);
+/* Of the threads that have rows. Held for a few steps; whoever allocates or frees only tries to take it. */
+extern pthread_mutex_t caches_lock;
+extern struct free_cache *caches;
 
 /* After an allocation: who may not remember anything does not. Nobody would learn of its end. */
 void cache_end_call(void);

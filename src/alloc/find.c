@@ -3,13 +3,16 @@
  * Finds unused frames and claims them.
  *
  * Promises: only a slot's own word decides whether its frame is free, and "none" is answered only after every slot was
- *           asked twice, or where the region counts its unused frames and there are none.
+ *           asked twice, where the hints prove it, or where the region counts its unused frames and there are none.
  * Needs:    cache.c and free_index.c for hints, slot.c for the moves.
  * Read:     find() first, find_by_slots() for why NO_MEMORY is exact.
  */
 #include "alloc/find.h"
 
 #include "alloc/cache.h"
+
+/* Others who move hints are done sooner than a look at every slot. */
+#define TRIES 2
 
 /* ---- claiming what hints promise ---- */
 
@@ -46,17 +49,23 @@ static struct slot *find_frame(struct mslot_region *region, unsigned node)
 {
 	struct slot *slot, *found = NULL;
 
+	cache_move_begin();
 	do
-		/* What is claimed is dropped, too: its owner may be unique, and not want it to be found again. */
-		for (uint64_t word; !found && cache_first(region, &slot, &word); cache_drop_first(slot))
+		for (uint64_t word; !found && cache_first(region, &slot, &word);) {
 			if (LIKELY(try_claim(region, slot)))
 				found = slot;
+			else if (state_of(slot_word_acquire(slot)) == STATE_UNUSED)
+				continue;
+			/* What is claimed is dropped, too: its owner may be unique, and not want it found again. */
+			cache_drop_first(slot);
+		}
 	while (!found && cache_refill(region, node));
 	cache_end_call();
+	cache_move_end();
 	return found;
 }
 
-static struct slot *find_run(const struct request *request, struct free_index *index)
+static struct slot *find_run_moving(const struct request *request, struct free_index *index)
 {
 	struct mslot_region *region = request->region;
 	uint64_t nr = request->nr_frames;
@@ -80,9 +89,22 @@ static struct slot *find_run(const struct request *request, struct free_index *i
 	return NULL;
 }
 
+static struct slot *find_run(const struct request *request, struct free_index *index)
+{
+	cache_move_begin();
+	struct slot *slots = find_run_moving(request, index);
+	cache_move_end();
+	return slots;
+}
+
 static bool is_single(const struct request *request)
 {
 	return request->nr_frames == 1 && request->align_frames == 1;
+}
+
+static bool is_of_any_frame(const struct request *request)
+{
+	return is_single(request) && request->node == NODE_ANY;
 }
 
 static struct slot *find_by_hints(const struct request *request)
@@ -155,8 +177,11 @@ static void pass_over_range(const struct request *request, const struct node_ran
 			pass->has_found = true;
 		}
 		if (at % 64 == 63 || at == range->end - 1) {
-			if (has_index && unused & ~free_index_row(range->hints, at / 64))
+			if (has_index && unused & ~free_index_row(range->hints, at / 64)) {
+				cache_move_begin();
 				free_index_give(range->hints, at / 64, unused);
+				cache_move_end();
+			}
 			unused = 0;
 		}
 	}
@@ -193,8 +218,7 @@ static struct slot *find_by_slots(const struct request *request, bool waits, boo
 
 	for (;;) {
 		/* Only one of us settles; and a count says nothing of runs, nor of nodes. */
-		bool is_any = is_single(request) && request->node == NODE_ANY;
-		uint64_t episode = is_any ? scarce_begin(region) : 0;
+		uint64_t episode = is_of_any_frame(request) ? scarce_begin(region) : 0;
 		struct pass before = pass_over(request, episode), after;
 
 		if (episode && before.has_found)
@@ -234,16 +258,19 @@ struct slot *find(const struct request *request, enum mslot_err *err)
 	if (request->nr_frames > region->nr_frames)
 		return NULL;
 	for (bool waits = request->flags & MSLOT_ALLOC_MAY_WAIT;;) {
-		bool may_come = false;
+		bool may_come = false,
+		     may_prove = !waits && is_of_any_frame(request) && region_hints_stage(region) == HINTS_MADE;
 
 		/* That counts the unused; where others are waited for, they are to be seen, too. */
 		if (scarce_is_none(region) && !waits)
 			return NULL;
 		slot = find_by_hints(request);
-		if (!slot && cache_has_indexes(region)) {
-			/* What others remember; and what we have retired, where its grace period is over. */
-			cache_publish(region);
+		for (unsigned tries = may_prove ? TRIES : 1; !slot && cache_has_indexes(region) && tries; tries--) {
+			/* What we have retired, where its grace period is over; and what others remember. */
 			reclaim_drain_own();
+			if (may_prove && cache_proves_none(region))
+				return NULL;
+			cache_publish(region);
 			slot = find_by_hints(request);
 		}
 		if (!slot)

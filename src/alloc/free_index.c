@@ -21,20 +21,23 @@
 
 static inline uint64_t hint_load(const _Atomic uint64_t *word)
 {
-	/* [relaxed] a hint. */
-	return atomic_load_explicit(word, memory_order_relaxed);
+	/* [acquire:move] a hint; and who says above what he finds here passes it on.
+	 * [acquire:hint] also after our own exchange, which continues what releases gave. */
+	return atomic_load_explicit(word, memory_order_acquire);
 }
 
 static inline uint64_t hint_or(_Atomic uint64_t *word, uint64_t mask)
 {
-	/* [acquire:hint] see above; and what is taken here was given back with its slot recycled. */
-	return atomic_fetch_or_explicit(word, mask, memory_order_acquire);
+	/* [acquire:hint] see above; and what is taken here was given back with its slot recycled.
+	 * [release:move] who finds our change finds us moving. */
+	return atomic_fetch_or_explicit(word, mask, memory_order_acq_rel);
 }
 
 static inline uint64_t hint_and(_Atomic uint64_t *word, uint64_t mask)
 {
-	/* [release:hint] see above; and whoever takes the frame's hint finds its slot recycled. */
-	return atomic_fetch_and_explicit(word, mask, memory_order_release);
+	/* [release:hint] see above; and whoever takes the frame's hint finds its slot recycled.
+	 * [acquire:move] who is not through with this word yet is found moving by who finds our change. */
+	return atomic_fetch_and_explicit(word, mask, memory_order_acq_rel);
 }
 
 /* ---- trees ---- */
@@ -224,8 +227,9 @@ uint64_t free_index_take_row(struct free_index *index, uint64_t from, uint64_t *
 			at = from = 0;
 			continue;
 		}
-		/* [acquire:hint] the slots of what is free here are recycled. */
-		uint64_t old = atomic_exchange_explicit(&index->taken.level[0][at], FULL, memory_order_acquire);
+		/* [release:move] as hint_or(). That the slots of what is free here are recycled is acquired by the look
+		 * at the word in tree_full(). */
+		uint64_t old = atomic_exchange_explicit(&index->taken.level[0][at], FULL, memory_order_release);
 
 		tree_full(&index->taken, 0, at);
 		if (old == FULL)
@@ -265,6 +269,11 @@ static inline uint64_t free_of_row(const struct free_index *index, uint64_t row)
 uint64_t free_index_row(const struct free_index *index, uint64_t row)
 {
 	return free_of_row(index, own_row(index, row));
+}
+
+bool free_index_is_full(const struct free_index *index)
+{
+	return hint_load(index->taken.level[index->taken.nr_levels - 1]) == FULL;
 }
 
 /* ---- runs ---- */

@@ -52,6 +52,8 @@ uint64_t free_index_take_row(struct free_index *index, uint64_t from, uint64_t *
 void free_index_take(struct free_index *index, uint64_t row, uint64_t mask);
 /* Marks frames of a row as free. */
 void free_index_give(struct free_index *index, uint64_t row, uint64_t mask);
+/* No frame is free, as far as the topmost summary says. */
+bool free_index_is_full(const struct free_index *index);
 /* The free frames of a row. */
 uint64_t free_index_row(const struct free_index *index, uint64_t row);
 /*

@@ -82,7 +82,10 @@ enum mslot_err mslot_region_mark_hole(struct mslot_region *region, uint64_t star
 	err = region_range(region, start, end, &slots, &nr);
 	if (err)
 		return err;
+	/* Before anything is claimed, so that the hints can be proven. */
+	cache_has_indexes(region);
 	first = at = (uint64_t)(slots - region->slots);
+	cache_move_begin();
 	for (uint64_t held; at < first + nr && (held = hold(region, at, first + nr, &err)); at += held)
 		;
 	for (uint64_t done = first; done < at; done += finish_hold(region, done, at, !err))
@@ -90,5 +93,6 @@ enum mslot_err mslot_region_mark_hole(struct mslot_region *region, uint64_t star
 	/* Nobody is led there by a hint. */
 	if (!err && cache_has_indexes(region))
 		each_row(region, first, first + nr, free_index_take);
+	cache_move_end();
 	return err;
 }

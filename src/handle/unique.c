@@ -53,8 +53,10 @@ void mslot_unique_drop(struct mslot_unique *unique)
 void mslot_unique_reset_as_unused(struct mslot_unique *unique)
 {
 	HARDENED_REGISTERED("mslot_unique_reset_as_unused", );
-	if (unique)
+	if (unique) {
 		give_back_never(unique_slot(unique));
+		region_disprove_hints(slot_region(unique_slot(unique)));
+	}
 	unique_retire(unique_slot(unique), false, "mslot_unique_reset_as_unused");
 }
 

@@ -27,8 +27,10 @@ struct free_row {
 };
 
 struct free_cache {
-	struct free_row own;   /* allocates from here */
-	struct free_row freed; /* collects what is freed elsewhere */
+	struct free_row own;	/* allocates from here */
+	struct free_row freed;	/* collects what is freed elsewhere */
+	_Atomic uint64_t moves; /* odd while it moves hints: see alloc/proof.c */
+	unsigned move_depth;
 	struct free_cache *next;
 	bool is_listed;
 	uint32_t number; /* no two that are listed have the same */
@@ -115,10 +117,13 @@ static inline void give_back(struct slot *slot, unsigned attention)
 	if (LIKELY(atomic_load_explicit(&free_cache.own.hot, memory_order_relaxed) == slot))
 		return;
 	/* NULL where its last frame was this one, and it is about to end. */
-	const struct mslot_region *region = slot_region(slot);
-	/* Until they are made, hints say that all is free. */
-	if (UNLIKELY(!region) || !region_has_hints(region))
+	struct mslot_region *region = slot_region(slot);
+	if (UNLIKELY(!region) || !region_has_hints(region)) {
+		/* Until they are begun, hints say that all is free. */
+		if (region && region_hints_stage(region) >= HINTS_MAKING)
+			region_disprove_hints(region);
 		return;
+	}
 	if (LIKELY(free_row_add(&free_cache.own, slot)) || free_row_add(&free_cache.freed, slot))
 		return;
 	if (attention & GIVE_BACK_WANTED)

@@ -179,18 +179,30 @@ static void populate(const struct mslot_region *region, uint64_t grain)
 
 enum mslot_err region_touch(struct mslot_region *region, uint64_t index)
 {
-	/* [relaxed] the swap below decides; but a hole is not put into memory. */
-	uint8_t was = atomic_load_explicit(region_grain(region, index), memory_order_relaxed);
+	uint8_t untouched = GRAIN_UNTOUCHED;
 
-	if (was == GRAIN_UNTOUCHED) {
+	/* A hole is not put into memory. */
+	if (region_grain_of(region, index) == GRAIN_UNTOUCHED) {
 		populate(region, index >> GRAIN_SHIFT);
-		/* [relaxed] relied on only where nothing runs that could set it. */
-		if (atomic_compare_exchange_strong_explicit(region_grain(region, index), &was, GRAIN_TOUCHED,
-							    /* [relaxed] another was here. */
-							    memory_order_relaxed, memory_order_relaxed))
+		/* What is claimed before there are hints may be dropped by who does not know of any. */
+		if (region_hints_stage(region) == HINTS_NONE)
+			region_disprove_hints(region);
+		/* [release:attach] others who claim here see what we saw of hints. */
+		if (atomic_compare_exchange_strong_explicit(region_grain(region, index), &untouched, GRAIN_TOUCHED,
+							    /* [relaxed] another was here, and is looked for below. */
+							    memory_order_release, memory_order_relaxed))
 			return MSLOT_OK;
 	}
-	return was == GRAIN_TOUCHED ? MSLOT_OK : was == GRAIN_HOLE ? MSLOT_OUT_OF_BOUND : MSLOT_BUSY;
+	switch (region_grain_of(region, index)) {
+	case GRAIN_TOUCHED:
+		return MSLOT_OK;
+	case GRAIN_HOLE:
+		return MSLOT_OUT_OF_BOUND;
+	case GRAIN_UNTOUCHED:
+	case GRAIN_MARKED:
+	default:
+		return MSLOT_BUSY;
+	}
 }
 
 uint64_t region_in_holes(const struct mslot_region *region)

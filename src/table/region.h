@@ -35,7 +35,9 @@ _Static_assert(_Alignof(struct mslot_type) % sizeof(uintptr_t) == 0, "its addres
 _Static_assert(_Alignof(struct mslot_type) > (KNOWN_SUSPENDED | TYPE_BITS), "a type's address leaves the bits free");
 
 /* Of what a region keeps for whoever finds free frames. */
-enum hints_stage { HINTS_NONE, HINTS_MAKING, HINTS_MADE };
+enum hints_stage { HINTS_NONE = 0, HINTS_MAKING = 2, HINTS_MADE = 4 };
+/* Added to it: some frame may be unused of which no hint says so. */
+#define HINTS_UNPROVEN 1u
 
 struct mslot_region {
 	/* Read only once created, but for the last three. */
@@ -170,17 +172,22 @@ static inline _Atomic uint8_t *region_grain(const struct mslot_region *region, u
 	return (_Atomic uint8_t *)(region + 1) + (index >> GRAIN_SHIFT);
 }
 
+static inline enum grain region_grain_of(const struct mslot_region *region, uint64_t index)
+{
+	/* [acquire:attach] we see what the one saw of hints who claimed there first. [acquire:taken] as
+	 * slot_word_acquire(), where it is a hole, or about to be one. */
+	return (enum grain)atomic_load_explicit(region_grain(region, index), memory_order_acquire);
+}
+
 static inline bool region_is_touched(const struct mslot_region *region, uint64_t index)
 {
-	/* [relaxed] set once, by whoever claims there first. */
-	return LIKELY(atomic_load_explicit(region_grain(region, index), memory_order_relaxed) == GRAIN_TOUCHED);
+	return LIKELY(region_grain_of(region, index) == GRAIN_TOUCHED);
 }
 
 /* The grain is a hole: its slots are not in memory and say nothing of it. Others are holes one by one. */
 static inline bool region_is_hole(const struct mslot_region *region, uint64_t index)
 {
-	/* [acquire:taken] as slot_word_acquire(); a hole is one for good. */
-	return atomic_load_explicit(region_grain(region, index), memory_order_acquire) == GRAIN_HOLE;
+	return region_grain_of(region, index) == GRAIN_HOLE;
 }
 
 /* The word of a slot, which may lie where no memory is. */
@@ -219,10 +226,23 @@ static inline const struct mslot_region *region_at(uintptr_t address)
 		       : NULL;
 }
 
+static inline unsigned region_hints_stage(const struct mslot_region *region)
+{
+	/* [acquire:attach] they are made; and whoever finds them begun sees attention. */
+	return atomic_load_explicit(&region->hints_stage, memory_order_acquire);
+}
+
 static inline bool region_has_hints(const struct mslot_region *region)
 {
-	/* [acquire:attach] they are made. */
-	return LIKELY(atomic_load_explicit(&region->hints_stage, memory_order_acquire) == HINTS_MADE);
+	return LIKELY(region_hints_stage(region) >= HINTS_MADE);
+}
+
+/* A frame becomes unused, or may become so, without a hint. */
+static inline void region_disprove_hints(struct mslot_region *region)
+{
+	if (!(region_hints_stage(region) & HINTS_UNPROVEN))
+		/* [relaxed] before the frame is unused, by a release, or the call that ends its use has returned. */
+		atomic_fetch_or_explicit(&region->hints_stage, HINTS_UNPROVEN, memory_order_relaxed);
 }
 
 /* A type that breaks its contract is INVALID. */

@@ -21,6 +21,8 @@ static struct {
 	   .frame_shift = 12,
 	   .backlog_limit = 1000,
 	   .id = 1,
+	   /* Scenarios claim frames before any is allocated, and slots that are in memory. */
+	   .hints_stage = HINTS_UNPROVEN,
 	   .nr_ranges = 1,
 	   .ranges = ranges,
 	   .known_types = {FOUR(FOUR(KNOWN_NONE)), FOUR(FOUR(KNOWN_NONE))}},

@@ -4,8 +4,9 @@
  *
  * Proves: no frame is handed out twice and none is lost; what was given is found again, whoever fills its word or a
  *         word above it meanwhile; a block says that it is whole if it is, and if it is not, is asked in vain only
- *         once; who takes a frame's hint sees what the one who gave it did before.
- * Runs:   2 to 4 threads; 6 to 61238 executions a scenario under Relacy, 4000 under PCT.
+ *         once; who takes a frame's hint sees what the one who gave it did before; an index that is full shows who is
+ *         about to change that.
+ * Runs:   2 to 4 threads; 6 to 44510 executions a scenario under Relacy, 4000 under PCT.
  */
 #include "alloc/free_index.h"
 #include "model.h"
@@ -32,6 +33,8 @@ static _Atomic uint64_t three_levels[] = {
 static _Atomic uint64_t zeros[16];
 static struct free_index index;
 /* Of the frames of one row, whoever has them. */
+/* Whether one of two threads is moving hints. */
+static _Atomic unsigned moves;
 static uint64_t payload[64], taken[MODEL_THREADS_MAX];
 
 /* Those of row 0 that are set in `free`, and nothing else. */
@@ -74,6 +77,14 @@ static void promised_in_vain(void)
 {
 	two_free_of_many();
 	(void)atomic_fetch_or_explicit(&three_levels[ROW], 6, memory_order_relaxed);
+}
+
+static void none_free_of_many(void)
+{
+	uint64_t row;
+
+	two_free_of_many();
+	(void)free_index_take_row(&index, 0, &row);
 }
 
 static void write_each(uint64_t mask)
@@ -255,6 +266,50 @@ static void break_and_heal_1(void)
 	free_index_give(&index, 1, 1);
 }
 
+/* As cache_move_begin(). */
+static void begin_move(void)
+{
+	atomic_store_explicit(&moves, 1, memory_order_relaxed);
+}
+
+static void move_and_take(void)
+{
+	begin_move();
+	take(0);
+}
+
+static void move_and_give(void)
+{
+	begin_move();
+	give(ROW, 2);
+}
+
+/* What is full because of another shows that he moves. */
+static void full_shows_who_moves(void)
+{
+	if (free_index_is_full(&index))
+		MODEL_CHECK(atomic_load_explicit(&moves, memory_order_relaxed));
+}
+
+static void take_nothing_and_look(void)
+{
+	take(1);
+	if (!taken[1])
+		full_shows_who_moves();
+}
+
+static void give_beside_and_look(void)
+{
+	give(ROW, 4);
+	full_shows_who_moves();
+}
+
+static void need_not_give_and_look(void)
+{
+	if (free_index_row(&index, ROW) & 2)
+		full_shows_who_moves();
+}
+
 /* Both rows are free, and so their block is found. */
 static void block_is_whole(void)
 {
@@ -289,6 +344,9 @@ const struct model models[] = {
 	 all_are_there,
 	 {take_a, take_b, give_in_row, give_in_last_row}},
 	{"index/repair-give", 4, promised_in_vain, one_is_there, {look_for_one, give_in_row}},
+	{"index/take-shows-move", 4, two_free_of_many, NULL, {move_and_take, take_nothing_and_look}},
+	{"index/give-shows-move", 4, none_free_of_many, NULL, {move_and_give, give_beside_and_look}},
+	{"index/given-shows-move", 4, none_free_of_many, NULL, {move_and_give, need_not_give_and_look}},
 	{"index/two-heal", 4, rows_0_and_1_broken, block_is_whole, {heal_0, heal_1}},
 	{"index/heal-break-heal", 4, row_0_broken, block_is_whole, {heal_0, break_and_heal_1}},
 	{"index/break-heal", 4, none_broken, block_is_as_row_1, {break_1, heal_1}},

@@ -147,6 +147,7 @@ RANGES = [
 
 # What a thread remembers of free frames.
 CACHES = [
+    ("a drop finds hints being made, and tells nobody", "table/give_back.h", "\t\t\tregion_disprove_hints(region);", "\t\t\t;"),
     ("threads look for free frames in one place", "alloc/cache.c", "free_cache.place = place_of(number);", "free_cache.place = 0;"),
     ("rows before a thread's place are not found", "alloc/free_index.c",
      "\t\t\tif (!from)\n\t\t\t\treturn 0;\n\t\t\tat = from = 0;\n\t\t\tcontinue;\n", "\t\t\treturn 0;\n"),
@@ -182,12 +183,11 @@ CACHES = [
     ("a frame that is reset as unused stays the hot one", "handle/unique.c",
      "give_back_never(unique_slot(unique));", "(void)0;"),
     ("a frame that is allocated as unique stays the hot one", "alloc/find.c",
-     "cache_first(region, &slot, &word); cache_drop_first(slot))",
-     "cache_first(region, &slot, &word); found ? cache_take_first(slot) : cache_drop_first(slot))"),
+     "\t\t\tcache_drop_first(slot);", "\t\t\tfound ? cache_take_first(slot) : cache_drop_first(slot);"),
     ("a row with nothing free promises room", "alloc/cache.c",
      "\tif (mask & ~free_index_row(cache_index_of(region, at), at))\n", ""),
     ("a hot frame that is in use is given back", "alloc/cache.c",
-     " && state_of(slot_word(hot)) == STATE_UNUSED", ""),
+     " && state_of(slot_word_acquire(hot)) == STATE_UNUSED", ""),
     ("another frame takes the place of the hot one", "table/give_back.h",
      "if (!atomic_load_explicit(&row->hot, memory_order_relaxed)) {", "if (true) {"),
     ("a frame that is freed is the hot one already", "table/give_back.h",

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Proves by its hints that a region has no unused frame.
+ *
+ * Promises: "none" only where, at one moment of the call, no frame was unused but such whose last use was just ending.
+ * Needs:    cache.c and free_index.c for the hints; that all who change them move.
+ * Read:     cache_proves_none(), from the end.
+ *
+ * How hints prove that there is none. A frame that is unused is of a page that some thread's row is of, or free in an
+ * index, unless a thread moves hints, or the call that ends its use has not returned. So where nobody moves, the
+ * topmost summaries are full, and no slot of those few pages is unused, nothing is. That is to hold at one moment:
+ * nobody has moved from before the look until after it, and two looks at the slots add up to the same generations, as
+ * in find.c. What is unproven for good: a region of which frames were claimed before there were hints, as who drops
+ * them may not know of any; and one with a frame that was left unused and not given back.
+ *
+ * Whoever finds a change of an index or of a row's page finds the beginning of the move that made it, and of those that
+ * led there (edge `move`). So where two looks find that nobody has moved, what they found was so between them.
+ */
+#include "alloc/cache.h"
+
+/* Moves of those who may not remember anything: how many have begun, and below how many last. */
+static _Atomic uint64_t strangers_moves;
+#define STRANGER_LASTS UINT64_C(1)
+#define STRANGER_BEGUN (UINT64_C(1) << 32)
+
+static uint64_t own_moves(void)
+{
+	/* [relaxed] our own. */
+	return atomic_load_explicit(&free_cache.moves, memory_order_relaxed);
+}
+
+void cache_move_begin(void)
+{
+	if (free_cache.move_depth++)
+		return;
+	if (cache_is_usable())
+		/* [relaxed] each change that follows releases it. */
+		atomic_store_explicit(&free_cache.moves, own_moves() + 1, memory_order_relaxed);
+	else
+		/* [relaxed] as above. */
+		atomic_fetch_add_explicit(&strangers_moves, STRANGER_BEGUN + STRANGER_LASTS, memory_order_relaxed);
+}
+
+void cache_move_end(void)
+{
+	uint64_t moves = own_moves();
+
+	if (--free_cache.move_depth)
+		return;
+	if (moves % 2)
+		/* [release:move] who finds it over finds what it has changed. */
+		atomic_store_explicit(&free_cache.moves, moves + 1, memory_order_release);
+	else
+		/* [release:move] likewise. */
+		atomic_fetch_sub_explicit(&strangers_moves, STRANGER_LASTS, memory_order_release);
+}
+
+/* Whether nobody moves. Under the lock. */
+static bool nobody_moves(uint64_t *begun)
+{
+	/* [acquire:move] what has been moved is where it belongs. */
+	uint64_t moves = atomic_load_explicit(&strangers_moves, memory_order_acquire);
+	bool is_quiet = moves % STRANGER_BEGUN == 0;
+
+	*begun = moves / STRANGER_BEGUN;
+	for (struct free_cache *cache = caches; cache; cache = cache->next) {
+		/* [acquire:move] likewise. */
+		moves = atomic_load_explicit(&cache->moves, memory_order_acquire);
+		is_quiet = is_quiet && moves % 2 == 0;
+		*begun += moves;
+	}
+	return is_quiet;
+}
+
+/* Whether no slot of that page is unused. Of another region's page, too. */
+static bool page_is_taken(const struct mslot_region *region, uintptr_t page, uint64_t *generations)
+{
+	uint64_t first = region_row(region, page) << ROW_SHIFT;
+
+	for (uint64_t at = first; at < first + 64 && at < region->nr_frames; at++) {
+		uint64_t word = region_word(region, at);
+
+		if (state_of(word) == STATE_UNUSED)
+			return false;
+		*generations += state_generation(word);
+	}
+	return true;
+}
+
+/* Whether the indexes are full, and no slot is unused of the pages that rows are of. Under the lock. */
+static bool hints_are_taken(const struct mslot_region *region, uint64_t *generations)
+{
+	*generations = 0;
+	for (unsigned i = 0; i < region->nr_ranges; i++)
+		if (!free_index_is_full(region->ranges[i].hints))
+			return false;
+	for (struct free_cache *cache = caches; cache; cache = cache->next)
+		for (unsigned i = 0; i < 2; i++) {
+			const struct free_row *row = i ? &cache->freed : &cache->own;
+			/* [acquire:move] who has changed it is found moving. */
+			uintptr_t page = atomic_load_explicit(&row->row, memory_order_acquire);
+
+			if (!page_is_taken(region, page, generations))
+				return false;
+		}
+	return true;
+}
+
+bool cache_proves_none(const struct mslot_region *region)
+{
+	uint64_t generations, again, begun, begun_since;
+	bool is_none;
+
+	if (region_hints_stage(region) != HINTS_MADE || pthread_mutex_trylock(&caches_lock))
+		return false;
+	is_none = nobody_moves(&begun) && hints_are_taken(region, &generations) && hints_are_taken(region, &again) &&
+		  generations == again && nobody_moves(&begun_since) && begun == begun_since &&
+		  region_hints_stage(region) == HINTS_MADE;
+	pthread_mutex_unlock(&caches_lock);
+	return is_none;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * "None" proved by hints, without a look at every slot, and the ways in which hints prove nothing: then the slots are
+ * asked, and nothing is lost. By threads one after the other: tests/model/alloc.c has them together.
+ */
+#include "alloc/cache.h"
+
+#include "util.h"
+
+static struct mslot_frame *held[NR_FRAMES];
+
+static struct mslot_frame *alloc(void)
+{
+	enum mslot_err why = MSLOT_OK;
+	struct mslot_frame *frame = mslot_alloc_frame(region, &immediate, NULL, NULL, &why);
+
+	if (!frame)
+		assert_err(why, MSLOT_NO_MEMORY);
+	return frame;
+}
+
+/* A pass over the slots has begun to count those that are unused. */
+static bool slots_were_asked(void)
+{
+	return region->scarce != 0;
+}
+
+static void hold_all(void)
+{
+	for (unsigned i = 0; i < NR_FRAMES; i++)
+		assert_non_null(held[i] = alloc());
+}
+
+static void drop_all(void)
+{
+	for (unsigned i = 0; i < NR_FRAMES; i++)
+		mslot_frame_drop(held[i]);
+}
+
+/* Also again, and after one came and went. */
+static void hints_prove_that_there_is_none(void **state)
+{
+	(void)state;
+	hold_all();
+	assert_null(alloc());
+	assert_null(alloc());
+	mslot_frame_drop(held[3]);
+	assert_non_null(held[3] = alloc());
+	assert_null(alloc());
+	assert_false(slots_were_asked());
+	drop_all();
+}
+
+static void *drop_one_and_wait(void *arg)
+{
+	mslot_thread_register();
+	mslot_frame_drop(held[5]);
+	held[5] = NULL;
+	pthread_barrier_wait(arg);
+	pthread_barrier_wait(arg);
+	mslot_thread_unregister();
+	return NULL;
+}
+
+/* It has no hint but there, and is not lost: first it is found, then there is none, of whichever page it was. */
+static void what_another_thread_remembers_is_no_none(void **state)
+{
+	pthread_barrier_t step;
+	pthread_t thread;
+	(void)state;
+
+	pthread_barrier_init(&step, NULL, 2);
+	hold_all();
+	assert_int_equal(pthread_create(&thread, NULL, drop_one_and_wait, &step), 0);
+	mslot_thread_offline();
+	pthread_barrier_wait(&step);
+	mslot_thread_online();
+	assert_false(cache_proves_none(region));
+	assert_non_null(held[5] = alloc());
+	assert_true(cache_proves_none(region));
+	assert_null(alloc());
+	assert_false(slots_were_asked());
+	mslot_thread_offline();
+	pthread_barrier_wait(&step);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	mslot_thread_online();
+	pthread_barrier_destroy(&step);
+	drop_all();
+}
+
+/* One that others cannot see: between a row and the index, or the other way around. */
+static void while_a_thread_moves_the_slots_are_asked(void **state)
+{
+	(void)state;
+	hold_all();
+	cache_move_begin();
+	assert_false(cache_proves_none(region));
+	assert_null(alloc());
+	assert_true(slots_were_asked());
+	cache_move_end();
+	assert_true(cache_proves_none(region));
+	drop_all();
+}
+
+/* Who dropped it may not have known of hints. */
+static void what_was_claimed_before_there_were_hints_disproves_them(void **state)
+{
+	(void)state;
+	mslot_frame_drop(mslot_frame_claim(region, PADDR(7), &immediate, NULL, NULL));
+	hold_all();
+	assert_false(cache_proves_none(region));
+	assert_null(alloc());
+	assert_true(slots_were_asked());
+	drop_all();
+}
+
+static void what_is_claimed_later_does_not(void **state)
+{
+	(void)state;
+	mslot_frame_drop(alloc());
+	mslot_frame_drop(mslot_frame_claim(region, PADDR(7), &immediate, NULL, NULL));
+	assert_err(mslot_region_mark_hole(region, PADDR(2), PADDR(3)), MSLOT_OK);
+	for (unsigned i = 0; i < NR_FRAMES - 1; i++)
+		assert_non_null(held[i] = alloc());
+	assert_null(alloc());
+	assert_false(slots_were_asked());
+	for (unsigned i = 0; i < NR_FRAMES - 1; i++)
+		mslot_frame_drop(held[i]);
+}
+
+/* A hole is not claimed, and may come first. */
+static void a_hole_does_not_disprove_hints(void **state)
+{
+	(void)state;
+	assert_err(mslot_region_mark_hole(region, PADDR(2), PADDR(3)), MSLOT_OK);
+	for (unsigned i = 0; i < NR_FRAMES - 1; i++)
+		assert_non_null(held[i] = alloc());
+	assert_null(alloc());
+	assert_false(slots_were_asked());
+	for (unsigned i = 0; i < NR_FRAMES - 1; i++)
+		mslot_frame_drop(held[i]);
+}
+
+static void what_is_not_given_back_is_found_by_its_slot(void **state)
+{
+	(void)state;
+	hold_all();
+	cache_flush();
+	mslot_unique_reset_as_unused(mslot_frame_try_unique(held[4], NULL));
+	assert_non_null(held[4] = alloc());
+	assert_null(alloc());
+	drop_all();
+}
+
+/* Its drop finds hints that are begun, and not there yet to be given any. */
+static void what_is_dropped_while_hints_are_made_disproves_them(void **state)
+{
+	(void)state;
+	hold_all();
+	cache_flush();
+	region->hints_stage = HINTS_MAKING;
+	mslot_frame_drop(held[4]);
+	region->hints_stage += HINTS_MADE - HINTS_MAKING;
+	assert_non_null(held[4] = alloc());
+	assert_null(alloc());
+	drop_all();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(hints_prove_that_there_is_none),
+		TEST(what_another_thread_remembers_is_no_none),
+		TEST(while_a_thread_moves_the_slots_are_asked),
+		TEST(what_was_claimed_before_there_were_hints_disproves_them),
+		TEST(what_is_claimed_later_does_not),
+		TEST(a_hole_does_not_disprove_hints),
+		TEST(what_is_not_given_back_is_found_by_its_slot),
+		TEST(what_is_dropped_while_hints_are_made_disproves_them),
+	};
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
