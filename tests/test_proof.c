@@ -4,6 +4,7 @@
  * asked, and nothing is lost. By threads one after the other: tests/model/alloc.c has them together.
  */
 #include "alloc/cache.h"
+#include "alloc/proof.h"
 
 #include "util.h"
 
@@ -75,9 +76,9 @@ static void what_another_thread_remembers_is_no_none(void **state)
 	mslot_thread_offline();
 	pthread_barrier_wait(&step);
 	mslot_thread_online();
-	assert_false(cache_proves_none(region));
+	assert_false(hints_prove_none(region));
 	assert_non_null(held[5] = alloc());
-	assert_true(cache_proves_none(region));
+	assert_true(hints_prove_none(region));
 	assert_null(alloc());
 	assert_false(slots_were_asked());
 	mslot_thread_offline();
@@ -93,12 +94,12 @@ static void while_a_thread_moves_the_slots_are_asked(void **state)
 {
 	(void)state;
 	hold_all();
-	cache_move_begin();
-	assert_false(cache_proves_none(region));
+	hints_move_begin();
+	assert_false(hints_prove_none(region));
 	assert_null(alloc());
 	assert_true(slots_were_asked());
-	cache_move_end();
-	assert_true(cache_proves_none(region));
+	hints_move_end();
+	assert_true(hints_prove_none(region));
 	drop_all();
 }
 
@@ -108,10 +109,21 @@ static void what_was_claimed_before_there_were_hints_disproves_them(void **state
 	(void)state;
 	mslot_frame_drop(mslot_frame_claim(region, PADDR(7), &immediate, NULL, NULL));
 	hold_all();
-	assert_false(cache_proves_none(region));
+	assert_false(hints_prove_none(region));
 	assert_null(alloc());
 	assert_true(slots_were_asked());
 	drop_all();
+}
+
+static void a_hole_leaves_none_that_hints_prove(void)
+{
+	assert_err(mslot_region_mark_hole(region, PADDR(2), PADDR(3)), MSLOT_OK);
+	for (unsigned i = 0; i < NR_FRAMES - 1; i++)
+		assert_non_null(held[i] = alloc());
+	assert_null(alloc());
+	assert_false(slots_were_asked());
+	for (unsigned i = 0; i < NR_FRAMES - 1; i++)
+		mslot_frame_drop(held[i]);
 }
 
 static void what_is_claimed_later_does_not(void **state)
@@ -119,26 +131,14 @@ static void what_is_claimed_later_does_not(void **state)
 	(void)state;
 	mslot_frame_drop(alloc());
 	mslot_frame_drop(mslot_frame_claim(region, PADDR(7), &immediate, NULL, NULL));
-	assert_err(mslot_region_mark_hole(region, PADDR(2), PADDR(3)), MSLOT_OK);
-	for (unsigned i = 0; i < NR_FRAMES - 1; i++)
-		assert_non_null(held[i] = alloc());
-	assert_null(alloc());
-	assert_false(slots_were_asked());
-	for (unsigned i = 0; i < NR_FRAMES - 1; i++)
-		mslot_frame_drop(held[i]);
+	a_hole_leaves_none_that_hints_prove();
 }
 
 /* A hole is not claimed, and may come first. */
 static void a_hole_does_not_disprove_hints(void **state)
 {
 	(void)state;
-	assert_err(mslot_region_mark_hole(region, PADDR(2), PADDR(3)), MSLOT_OK);
-	for (unsigned i = 0; i < NR_FRAMES - 1; i++)
-		assert_non_null(held[i] = alloc());
-	assert_null(alloc());
-	assert_false(slots_were_asked());
-	for (unsigned i = 0; i < NR_FRAMES - 1; i++)
-		mslot_frame_drop(held[i]);
+	a_hole_leaves_none_that_hints_prove();
 }
 
 static void what_is_not_given_back_is_found_by_its_slot(void **state)
@@ -149,6 +149,24 @@ static void what_is_not_given_back_is_found_by_its_slot(void **state)
 	mslot_unique_reset_as_unused(mslot_frame_try_unique(held[4], NULL));
 	assert_non_null(held[4] = alloc());
 	assert_null(alloc());
+	drop_all();
+}
+
+/* A handle that is over: its frame, which the thread remembers, stays found, and its hints proven. */
+static void a_reset_that_is_refused_takes_no_hint(void **state)
+{
+	struct mslot_unique *unique, *over;
+	(void)state;
+
+	hold_all();
+	unique = mslot_frame_try_unique(held[4], NULL);
+	over = stale_unique(unique);
+	mslot_unique_drop(unique);
+	FAULTS(MSLOT_FAULT_OVER_DROP, "mslot_unique_reset_as_unused", mslot_unique_reset_as_unused(stale_unique(over)));
+	cache_flush();
+	assert_non_null(held[4] = alloc());
+	assert_null(alloc());
+	assert_false(slots_were_asked());
 	drop_all();
 }
 
@@ -176,6 +194,7 @@ int main(void)
 		TEST(what_is_claimed_later_does_not),
 		TEST(a_hole_does_not_disprove_hints),
 		TEST(what_is_not_given_back_is_found_by_its_slot),
+		TEST(a_reset_that_is_refused_takes_no_hint),
 		TEST(what_is_dropped_while_hints_are_made_disproves_them),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

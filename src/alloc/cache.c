@@ -9,6 +9,7 @@
  */
 #include "alloc/cache.h"
 
+#include "alloc/proof.h"
 #include "reclaim/reclaim.h"
 
 pthread_mutex_t caches_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -145,14 +146,14 @@ static NOINLINE void cache_give(struct slot *slot)
 	/* As in give_back(). */
 	if (!region)
 		return;
-	cache_move_begin();
+	hints_move_begin();
 	if (cache_is_usable()) {
 		row_flush(&free_cache.freed, region);
 		row_set(&free_cache.freed, region, page, slot_row_bit(slot));
 	} else {
 		index_give(region, region_row(region, page), slot_row_bit(slot));
 	}
-	cache_move_end();
+	hints_move_end();
 }
 
 void cache_end_call(void)
@@ -163,10 +164,10 @@ void cache_end_call(void)
 
 void cache_flush(void)
 {
-	cache_move_begin();
+	hints_move_begin();
 	row_flush(&free_cache.own, NULL);
 	row_flush(&free_cache.freed, NULL);
-	cache_move_end();
+	hints_move_end();
 }
 
 static void cache_ends(void)
@@ -206,9 +207,9 @@ bool cache_serves(const struct mslot_region *region, unsigned node)
 	if (node != nearest_node(region))
 		return false;
 	/* Left over from when the nearest had none. */
-	cache_move_begin();
+	hints_move_begin();
 	row_flush(&free_cache.own, region);
-	cache_move_end();
+	hints_move_end();
 	return true;
 }
 
@@ -265,9 +266,9 @@ bool cache_refill(struct mslot_region *region, unsigned node)
 
 void cache_publish(const struct mslot_region *region)
 {
-	cache_move_begin();
+	hints_move_begin();
 	if (pthread_mutex_trylock(&caches_lock)) {
-		cache_move_end();
+		hints_move_end();
 		return;
 	}
 	for (struct free_cache *cache = caches; cache; cache = cache->next)
@@ -278,7 +279,7 @@ void cache_publish(const struct mslot_region *region)
 				row_give(from, region);
 		}
 	pthread_mutex_unlock(&caches_lock);
-	cache_move_end();
+	hints_move_end();
 }
 
 static const struct give_back_hooks cache_hooks = {cache_give, cache_flush, cache_ends};
@@ -298,15 +299,16 @@ bool cache_has_indexes(struct mslot_region *region)
 
 	if (LIKELY(region_has_hints(region)))
 		return true;
-	/* [relaxed] constants; who must find them acquires attention. */
+	/* Before the hints are begun, as who claims a frame and finds none begun says so. */
+	/* [relaxed] constants; who must find them acquires that hints are begun. */
 	atomic_store_explicit(&give_back_hooks, &cache_hooks, memory_order_relaxed);
-	/* [release:attach] the hooks are there. Before the hints are begun: who finds no hints begun says so. */
-	atomic_fetch_or_explicit(&scarce_attention, GIVE_BACK_WANTED, memory_order_release);
+	/* [relaxed] likewise. */
+	atomic_fetch_or_explicit(&scarce_attention, GIVE_BACK_WANTED, memory_order_relaxed);
 	stage = region_hints_stage(region);
 	do
 		if (stage >= HINTS_MAKING)
 			return false;
-	/* [release:attach] who finds them begun sees attention.
+	/* [release:attach] who finds them begun sees attention and the hooks.
 	 * [relaxed] tried again. */
 	while (!atomic_compare_exchange_weak_explicit(&region->hints_stage, &stage, stage + HINTS_MAKING,
 						      memory_order_release, memory_order_relaxed));

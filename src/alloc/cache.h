@@ -84,31 +84,19 @@ static inline void cache_drop_first(const struct slot *first)
 	give_back_never(first);
 }
 
-/*
- * A thread that changes an index, or what pages its rows are of, or lets a frame become unused that is of neither page,
- * says so: between these two. They nest.
- */
-void cache_move_begin(void);
-void cache_move_end(void);
-/*
- * Whether no frame of the region is unused, proved by its hints. False where they are unproven, where one is there, or
- * where somebody moves.
- */
-bool cache_proves_none(const struct mslot_region *region);
-
-/* ---- inside the room ---- */
-
-/* Whether the thread may remember anything. One that was never registered may not: nobody would learn of its end. */
-bool cache_is_usable(void);
-/* Of the threads that have rows. Held for a few steps; whoever allocates or frees only tries to take it. */
-extern pthread_mutex_t caches_lock;
-extern struct free_cache *caches;
-
 /* After an allocation: who may not remember anything does not. Nobody would learn of its end. */
 void cache_end_call(void);
 /* Gives to the index what the thread remembers. */
 void cache_flush(void);
 /* Gives to the indexes what all threads remember of the region. They remember it still. */
 void cache_publish(const struct mslot_region *region);
+
+/* ---- for proof.c ---- */
+
+/* Whether the thread may remember anything. One that was never registered may not: nobody would learn of its end. */
+bool cache_is_usable(void);
+/* Of the threads that have rows. Held for a few steps; whoever allocates or frees only tries to take it. */
+extern pthread_mutex_t caches_lock;
+extern struct free_cache *caches;
 
 #endif

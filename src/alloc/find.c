@@ -10,6 +10,7 @@
 #include "alloc/find.h"
 
 #include "alloc/cache.h"
+#include "alloc/proof.h"
 
 /* Others who move hints are done sooner than a look at every slot. */
 #define TRIES 2
@@ -49,7 +50,7 @@ static struct slot *find_frame(struct mslot_region *region, unsigned node)
 {
 	struct slot *slot, *found = NULL;
 
-	cache_move_begin();
+	hints_move_begin();
 	do
 		for (uint64_t word; !found && cache_first(region, &slot, &word);) {
 			if (LIKELY(try_claim(region, slot)))
@@ -61,7 +62,7 @@ static struct slot *find_frame(struct mslot_region *region, unsigned node)
 		}
 	while (!found && cache_refill(region, node));
 	cache_end_call();
-	cache_move_end();
+	hints_move_end();
 	return found;
 }
 
@@ -91,9 +92,9 @@ static struct slot *find_run_moving(const struct request *request, struct free_i
 
 static struct slot *find_run(const struct request *request, struct free_index *index)
 {
-	cache_move_begin();
+	hints_move_begin();
 	struct slot *slots = find_run_moving(request, index);
-	cache_move_end();
+	hints_move_end();
 	return slots;
 }
 
@@ -178,9 +179,9 @@ static void pass_over_range(const struct request *request, const struct node_ran
 		}
 		if (at % 64 == 63 || at == range->end - 1) {
 			if (has_index && unused & ~free_index_row(range->hints, at / 64)) {
-				cache_move_begin();
+				hints_move_begin();
 				free_index_give(range->hints, at / 64, unused);
-				cache_move_end();
+				hints_move_end();
 			}
 			unused = 0;
 		}
@@ -268,7 +269,7 @@ struct slot *find(const struct request *request, enum mslot_err *err)
 		for (unsigned tries = may_prove ? TRIES : 1; !slot && cache_has_indexes(region) && tries; tries--) {
 			/* What we have retired, where its grace period is over; and what others remember. */
 			reclaim_drain_own();
-			if (may_prove && cache_proves_none(region))
+			if (may_prove && hints_prove_none(region))
 				return NULL;
 			cache_publish(region);
 			slot = find_by_hints(request);

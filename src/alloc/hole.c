@@ -7,6 +7,7 @@
  * Needs:    region_touch(), which claims nothing in a grain that is marked.
  */
 #include "alloc/cache.h"
+#include "alloc/proof.h"
 #include "handle/handle.h"
 
 #define GRAIN_FRAMES (UINT64_C(1) << GRAIN_SHIFT)
@@ -85,7 +86,7 @@ enum mslot_err mslot_region_mark_hole(struct mslot_region *region, uint64_t star
 	/* Before anything is claimed, so that the hints can be proven. */
 	cache_has_indexes(region);
 	first = at = (uint64_t)(slots - region->slots);
-	cache_move_begin();
+	hints_move_begin();
 	for (uint64_t held; at < first + nr && (held = hold(region, at, first + nr, &err)); at += held)
 		;
 	for (uint64_t done = first; done < at; done += finish_hold(region, done, at, !err))
@@ -93,6 +94,6 @@ enum mslot_err mslot_region_mark_hole(struct mslot_region *region, uint64_t star
 	/* Nobody is led there by a hint. */
 	if (!err && cache_has_indexes(region))
 		each_row(region, first, first + nr, free_index_take);
-	cache_move_end();
+	hints_move_end();
 	return err;
 }

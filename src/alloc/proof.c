@@ -4,7 +4,7 @@
  *
  * Promises: "none" only where, at one moment of the call, no frame was unused but such whose last use was just ending.
  * Needs:    cache.c and free_index.c for the hints; that all who change them move.
- * Read:     cache_proves_none(), from the end.
+ * Read:     hints_prove_none(), from the end.
  *
  * How hints prove that there is none. A frame that is unused is of a page that some thread's row is of, or free in an
  * index, unless a thread moves hints, or the call that ends its use has not returned. So where nobody moves, the
@@ -16,9 +16,11 @@
  * Whoever finds a change of an index or of a row's page finds the beginning of the move that made it, and of those that
  * led there (edge `move`). So where two looks find that nobody has moved, what they found was so between them.
  */
+#include "alloc/proof.h"
+
 #include "alloc/cache.h"
 
-/* Moves of those who may not remember anything: how many have begun, and below how many last. */
+/* Moves of those who may not remember anything: how many have begun, modulo 2^32, and below how many last. */
 static _Atomic uint64_t strangers_moves;
 #define STRANGER_LASTS UINT64_C(1)
 #define STRANGER_BEGUN (UINT64_C(1) << 32)
@@ -29,7 +31,7 @@ static uint64_t own_moves(void)
 	return atomic_load_explicit(&free_cache.moves, memory_order_relaxed);
 }
 
-void cache_move_begin(void)
+void hints_move_begin(void)
 {
 	if (free_cache.move_depth++)
 		return;
@@ -41,7 +43,7 @@ void cache_move_begin(void)
 		atomic_fetch_add_explicit(&strangers_moves, STRANGER_BEGUN + STRANGER_LASTS, memory_order_relaxed);
 }
 
-void cache_move_end(void)
+void hints_move_end(void)
 {
 	uint64_t moves = own_moves();
 
@@ -72,7 +74,7 @@ static bool nobody_moves(uint64_t *begun)
 	return is_quiet;
 }
 
-/* Whether no slot of that page is unused. Of another region's page, too. */
+/* Whether no slot of the region is unused that lies in that page: none of it may. */
 static bool page_is_taken(const struct mslot_region *region, uintptr_t page, uint64_t *generations)
 {
 	uint64_t first = region_row(region, page) << ROW_SHIFT;
@@ -106,7 +108,7 @@ static bool hints_are_taken(const struct mslot_region *region, uint64_t *generat
 	return true;
 }
 
-bool cache_proves_none(const struct mslot_region *region)
+bool hints_prove_none(const struct mslot_region *region)
 {
 	uint64_t generations, again, begun, begun_since;
 	bool is_none;

@@ -38,10 +38,16 @@ static void unique_retire(struct slot *slot, bool give_back, const char *call)
 
 	if (!slot)
 		return;
-	if (LIKELY(slot_unique_retire(slot, give_back, &seen)))
-		reclaim_slot(slot, state_word(STATE_RETIRED, seen, 0, give_back ? 0 : 1));
-	else
+	if (UNLIKELY(!slot_unique_retire(slot, give_back, &seen))) {
 		slot_fault(MSLOT_FAULT_OVER_DROP, call, slot, seen);
+		return;
+	}
+	if (!give_back) {
+		/* Once it is known to be the caller's, and before it is unused. */
+		give_back_never(slot);
+		region_disprove_hints(slot_region(slot));
+	}
+	reclaim_slot(slot, state_word(STATE_RETIRED, seen, 0, give_back ? 0 : 1));
 }
 
 void mslot_unique_drop(struct mslot_unique *unique)
@@ -53,10 +59,6 @@ void mslot_unique_drop(struct mslot_unique *unique)
 void mslot_unique_reset_as_unused(struct mslot_unique *unique)
 {
 	HARDENED_REGISTERED("mslot_unique_reset_as_unused", );
-	if (unique) {
-		give_back_never(unique_slot(unique));
-		region_disprove_hints(slot_region(unique_slot(unique)));
-	}
 	unique_retire(unique_slot(unique), false, "mslot_unique_reset_as_unused");
 }
 

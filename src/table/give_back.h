@@ -85,8 +85,9 @@ static inline bool free_row_add(struct free_row *row, struct slot *slot)
 
 static inline unsigned give_back_attention(void)
 {
-	/* [acquire:attach] the hooks are there. */
-	return atomic_load_explicit(&scarce_attention, memory_order_acquire);
+	/* [relaxed] who must see it has acquired hints that are begun, or retired the slot after slot_call_attention().
+	 */
+	return atomic_load_explicit(&scarce_attention, memory_order_relaxed);
 }
 
 /* Before a slot becomes unused, and after it was swapped to retired; gives what give_back() needs. */

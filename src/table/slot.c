@@ -139,9 +139,9 @@ void slot_publish_unique(struct slot *slot, uint64_t claimed)
 
 bool slot_get(struct slot *slot, uint64_t *seen)
 {
-	/* Without a look first: where others get and drop the same frame, that would bring its line here twice. */
 	/* [acquire:publish] the metadata is visible. One add, never taken back where the frame is not shared: the
-	 * next store to the word discards it. */
+	 * next store to the word discards it. Not after a look: where others get and drop the same frame, that would
+	 * bring its line here twice. */
 	*seen = atomic_fetch_add_explicit(&slot->state, LIVE_ONE, memory_order_acquire);
 	return LIKELY(state_is_gettable(*seen));
 }

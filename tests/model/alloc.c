@@ -242,6 +242,49 @@ static void drop_two_hand_on_alloc(void)
 	alloc(0);
 }
 
+/* Frame 0 is free then, and before that frame 1. */
+static void drop_0_claim_1(void)
+{
+	drop_0();
+	(void)!mslot_frame_claim(model_region, MODEL_PADDR(1), &type, &one, NULL);
+}
+
+/* It finds in use what it remembers, and must not forget the other one that is free then. */
+static void drop_1_alloc(void)
+{
+	reclaim_self = &registered[1];
+	mslot_frame_drop(frames[1]);
+	MODEL_CHECK(alloc(1));
+}
+
+/* The same of the hot one. */
+static void drop_1_alloc_drop_alloc(void)
+{
+	struct mslot_frame *frame;
+
+	reclaim_self = &registered[1];
+	mslot_frame_drop(frames[1]);
+	frame = alloc(1);
+	MODEL_CHECK(frame);
+	if (frame)
+		mslot_frame_drop(frame);
+	MODEL_CHECK(alloc(1));
+}
+
+/* And of the hot one that it hands on. */
+static void drop_1_hand_on_hot_alloc(void)
+{
+	struct mslot_frame *frame;
+
+	reclaim_self = &registered[1];
+	mslot_frame_drop(frames[1]);
+	frame = alloc(1);
+	if (frame)
+		mslot_frame_drop(frame);
+	give_back_upward()->flush();
+	MODEL_CHECK(alloc(1));
+}
+
 static void alloc_drop_hand_on(void)
 {
 	alloc_drop();
@@ -334,6 +377,9 @@ const struct model models[] = {
 	{"alloc/proven-two-drop", 2, proven_hold_0_and_1, rest_is_there, {drop_0_alloc_drop, alloc_must}},
 	{"alloc/proven-to-and-fro", 3, proven_hold_all, NULL, {drop_2_go_to_and_fro, alloc_if_dropped}},
 	{"alloc/proven-there-and-back", 1, proven_hold_all, NULL, {drop_two_hand_on_alloc, alloc_if_dropped}},
+	{"alloc/proven-claimed", 3, proven_hold_all, NULL, {drop_0_claim_1, drop_1_alloc}},
+	{"alloc/proven-hot-claimed", 3, proven_hold_all, NULL, {drop_0_claim_1, drop_1_alloc_drop_alloc}},
+	{"alloc/proven-hot-handed-on", 2, proven_hold_all, NULL, {drop_0_claim_1, drop_1_hand_on_hot_alloc}},
 	{"alloc/proven-hand-on", 2, proven_hold_all, NULL, {drop_0_hand_on, alloc_if_dropped}},
 	{"alloc/proven-two-hand-on", 3, proven_hold_all, NULL, {drop_0_hand_on, drop_1_hand_on_alloc}},
 	{"alloc/proven-reset", 2, proven_hold_all, rest_is_there, {reset_0, alloc_drop}},

@@ -266,7 +266,7 @@ static void break_and_heal_1(void)
 	free_index_give(&index, 1, 1);
 }
 
-/* As cache_move_begin(). */
+/* As hints_move_begin(). */
 static void begin_move(void)
 {
 	atomic_store_explicit(&moves, 1, memory_order_relaxed);

@@ -148,6 +148,10 @@ RANGES = [
 # What a thread remembers of free frames.
 CACHES = [
     ("a drop finds hints being made, and tells nobody", "table/give_back.h", "\t\t\tregion_disprove_hints(region);", "\t\t\t;"),
+    ("a hole disproves hints", "alloc/hole.c", "\tcache_has_indexes(region);\n\tfirst", "\tfirst"),
+    ("a reset that is refused takes the hint", "handle/unique.c",
+     "\tunique_retire(unique_slot(unique), false,",
+     "\tif (unique)\n\t\tgive_back_never(unique_slot(unique));\n\tunique_retire(unique_slot(unique), false,"),
     ("threads look for free frames in one place", "alloc/cache.c", "free_cache.place = place_of(number);", "free_cache.place = 0;"),
     ("rows before a thread's place are not found", "alloc/free_index.c",
      "\t\t\tif (!from)\n\t\t\t\treturn 0;\n\t\t\tat = from = 0;\n\t\t\tcontinue;\n", "\t\t\treturn 0;\n"),
