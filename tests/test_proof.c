@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * "None" proved by hints, without a look at every slot, and the ways in which hints prove nothing: then the slots are
- * asked, and nothing is lost. By threads one after the other: tests/model/alloc.c has them together.
+ * asked, and nothing is lost. By threads one after the other: tests/model/proof.c has them together.
  */
 #include "alloc/cache.h"
 #include "alloc/proof.h"

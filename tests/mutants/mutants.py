@@ -185,7 +185,7 @@ CACHES = [
      "row_set(own, region, row_page(freed), row_frames(freed, row_page(freed)));",
      "row_set(own, region, row_page(freed), row_get(&freed->mask));"),
     ("a frame that is reset as unused stays the hot one", "handle/unique.c",
-     "give_back_never(unique_slot(unique));", "(void)0;"),
+     "give_back_never(slot);", "(void)0;"),
     ("a frame that is allocated as unique stays the hot one", "alloc/find.c",
      "\t\t\tcache_drop_first(slot);", "\t\t\tfound ? cache_take_first(slot) : cache_drop_first(slot);"),
     ("a row with nothing free promises room", "alloc/cache.c",
