@@ -67,19 +67,28 @@ static void index_give(const struct mslot_region *region, uint64_t row, uint64_t
 	free_index_give(cache_index_of(region, row), row, mask);
 }
 
-/* Gives to its index what the row remembers of a region that is there. It may remember it of one that was at the same
- * place before: what lies past the end of this one is not there. */
-static void row_give(const struct free_row *row, const struct mslot_region *region)
+/* The frames of a region that is there which the row remembers, and where its index has them. It may remember them of
+ * one that was at the same place before: what lies past the end of this one is not there. */
+static uint64_t row_hints(const struct free_row *row, const struct mslot_region *region, uint64_t *at)
 {
 	uintptr_t page = row_page(row);
-	uint64_t at = region_row(region, page), nr_rows = free_index_nr_rows(region->nr_frames), mask;
+	uint64_t nr_rows = free_index_nr_rows(region->nr_frames), mask;
 
-	if (at >= nr_rows)
-		return;
+	*at = region_row(region, page);
+	if (*at >= nr_rows)
+		return 0;
 	mask = row_frames(row, page);
-	if (at == nr_rows - 1 && region->nr_frames % 64)
+	if (*at == nr_rows - 1 && region->nr_frames % 64)
 		mask &= (UINT64_C(1) << region->nr_frames % 64) - 1;
-	if (mask & ~free_index_row(cache_index_of(region, at), at))
+	return mask;
+}
+
+/* Also what the index seems to have: whoever takes that may find it in use still. */
+static void row_give(const struct free_row *row, const struct mslot_region *region)
+{
+	uint64_t at, mask = row_hints(row, region, &at);
+
+	if (mask)
 		index_give(region, at, mask);
 }
 
@@ -91,9 +100,12 @@ static void row_flush(struct free_row *row, const struct mslot_region *there)
 			row_give(row, there);
 		} else {
 			mslot_read_lock();
-			const struct mslot_region *region = region_at(row_page(row) << SLOT_ROW_SHIFT);
+			struct mslot_region *region = region_at(row_page(row) << SLOT_ROW_SHIFT);
 			if (region && region_has_hints(region))
 				row_give(row, region);
+			else if (region && region_hints_stage(region) >= HINTS_MAKING)
+				/* What was hot in the region before was dropped in this one, and nobody told. */
+				region_disprove_hints(region);
 			mslot_read_unlock();
 		}
 	}
@@ -275,8 +287,11 @@ void cache_publish(const struct mslot_region *region)
 		for (unsigned i = 0; i < 2; i++) {
 			const struct free_row *from = i ? &cache->freed : &cache->own;
 
-			if (!row_is_empty(from))
-				row_give(from, region);
+			uint64_t at, mask = row_is_empty(from) ? 0 : row_hints(from, region, &at);
+
+			/* It is remembered here still. */
+			if (mask && mask & ~free_index_row(cache_index_of(region, at), at))
+				index_give(region, at, mask);
 		}
 	pthread_mutex_unlock(&caches_lock);
 	hints_move_end();

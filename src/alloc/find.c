@@ -207,7 +207,8 @@ static struct pass pass_over(const struct request *request, bool settles)
  * The exact answer. Two passes that find nothing and add up to the same sum prove that there was none: a slot which was
  * not unused when the first pass looked, and has the same generation when the second does, was not unused at the moment
  * between the two. So the unused slots of that moment are among those that the first pass saw, and they held no fitting
- * run. Generations wrap after 131072 reuses of one frame: that many, all between two looks, would go unnoticed.
+ * run. What is compared is a sum of generations, which wrap: reuses between two looks go unnoticed if there are 131072
+ * of them for each generation that wraps meanwhile.
  *
  * Where the caller waits for what is retired, the same holds of unused and retired slots, if as many are unused in the
  * second pass as in the first: then no slot that was unused has been claimed between, and what was retired at that

@@ -62,6 +62,9 @@ static uint64_t finish_hold(struct mslot_region *region, uint64_t at, uint64_t e
 		/* Whoever was led there meanwhile has dropped the hints. */
 		if (!is_hole && cache_has_indexes(region))
 			each_row(region, at, at + whole, free_index_give);
+		else if (!is_hole)
+			/* They are made just now, and may lead there before it is seen that this is over. */
+			region_disprove_hints(region);
 		return whole;
 	}
 	if (is_hole)

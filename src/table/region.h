@@ -216,9 +216,9 @@ enum mslot_err region_close(struct mslot_region *region, uint64_t *nr_held);
 void region_unmap(struct mslot_region *region);
 
 /* The region that has that address, if there is one now. It is there until the end of the caller's reader section. */
-static inline const struct mslot_region *region_at(uintptr_t address)
+static inline struct mslot_region *region_at(uintptr_t address)
 {
-	const struct mslot_region *region = slot_region((const struct slot *)address);
+	struct mslot_region *region = slot_region((const struct slot *)address);
 
 	/* [acquire:attach] it is made. */
 	return atomic_load_explicit(&backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].region_id, memory_order_acquire)

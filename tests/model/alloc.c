@@ -36,13 +36,6 @@ static void hold_0_another_region_allocates(void)
 	hold(0);
 }
 
-/* Nothing is known of the region yet: nothing is in memory, and nothing of the index is made. */
-static void untouched(void)
-{
-	atomic_store_explicit(&model_region->hints_stage, HINTS_NONE, memory_order_relaxed);
-	atomic_store_explicit(region_grain(model_region, 0), GRAIN_UNTOUCHED, memory_order_relaxed);
-}
-
 /* Frames 0 and 1 are held, and another thread has begun to settle the count, and does not go on. */
 static void hold_0_and_1_another_settles(void)
 {

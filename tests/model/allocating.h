@@ -24,6 +24,13 @@ static void begun(void)
 	mslot_frame_drop(mslot_alloc_frame(model_region, &type, &one, NULL, NULL));
 }
 
+/* Nothing is known of the region yet: nothing is in memory, and nothing of the index is made. */
+static void untouched(void)
+{
+	atomic_store_explicit(&model_region->hints_stage, HINTS_NONE, memory_order_relaxed);
+	atomic_store_explicit(region_grain(model_region, 0), GRAIN_UNTOUCHED, memory_order_relaxed);
+}
+
 static struct mslot_frame *alloc(unsigned thread)
 {
 	enum mslot_err why = MSLOT_OK;

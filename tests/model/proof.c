@@ -7,6 +7,7 @@
  *         seen of each other allows, though no slot is asked.
  * Runs:   2 threads; 1636 to 1352408 executions a scenario under Relacy, 4000 under PCT.
  */
+#include "alloc/cache.h"
 #include "allocating.h"
 
 static _Atomic bool is_dropped;
@@ -143,6 +144,75 @@ static void reset_0(void)
 	mslot_unique_reset_as_unused(unique);
 }
 
+/* By address: the index still says that they are free. */
+static void prove_hold_all_hinted(void)
+{
+	prove();
+	hold_all();
+}
+
+static void drop_0_flush(void)
+{
+	drop_0();
+	give_back_upward()->flush();
+}
+
+/* As it is left by a region that was at this place before, and ended. */
+static void remember_0_of_before(void)
+{
+	reclaim_self = &registered[0];
+	MODEL_CHECK(cache_is_usable());
+	free_cache.own.row = (uintptr_t)model_region->slots >> SLOT_ROW_SHIFT;
+	free_cache.own.region_id = model_region->id + 1;
+	free_cache.own.hot = &model_region->slots[0];
+}
+
+static void remember_0_of_before_hold_all_drop_0_flush(void)
+{
+	remember_0_of_before();
+	hold_all();
+	if (frames[0])
+		mslot_frame_drop(frames[0]);
+	if (give_back_upward())
+		give_back_upward()->flush();
+}
+
+/* A grain, and two frames of the next one. */
+enum { LONE = 1 << GRAIN_SHIFT };
+_Alignas(4096) static struct slot many[LONE + 2];
+static _Atomic bool has_marked;
+
+static void many_untouched(void)
+{
+	model_region->slots = many;
+	model_region->nr_frames = model_region->ranges[0].end = LONE + 2;
+	untouched();
+}
+
+/* The marking fails, and what it held is free again. */
+static void making_hold_lone_mark_all(void)
+{
+	reclaim_self = &registered[0];
+	if (region_hints_stage(model_region) != HINTS_MAKING ||
+	    !mslot_frame_claim(model_region, MODEL_PADDR(LONE), &type, &one, NULL))
+		return;
+	MODEL_CHECK(mslot_region_mark_hole(model_region, 0, MODEL_PADDR(LONE + 2)) != MSLOT_OK);
+	/* Orders nothing. */
+	atomic_store_explicit(&has_marked, true, memory_order_relaxed);
+}
+
+static void make_alloc_if_marked(void)
+{
+	cache_has_indexes(model_region);
+	if (atomic_load_explicit(&has_marked, memory_order_relaxed))
+		alloc(1);
+}
+
+static void another_is_there(void)
+{
+	MODEL_CHECK(mslot_alloc_frame(model_region, &type, &one, NULL, NULL));
+}
+
 const struct model models[] = {
 	{"proof/two-alloc", 2, prove, two_have_one, {alloc_a, alloc_b}},
 	{"proof/stranger-alloc", 2, prove_hold_0, two_have_one, {alloc_stranger, alloc_b}},
@@ -157,6 +227,9 @@ const struct model models[] = {
 	{"proof/hot-handed-on", 2, prove_hold_all, NULL, {drop_0_claim_1, drop_1_hand_on_hot_alloc}},
 	{"proof/hand-on", 2, prove_hold_all, NULL, {drop_0_hand_on, alloc_if_dropped}},
 	{"proof/two-hand-on", 3, prove_hold_all, NULL, {drop_0_hand_on, drop_1_hand_on_alloc}},
+	{"proof/flush-hinted", 2, prove_hold_all_hinted, rest_is_there, {drop_0_flush, alloc_drop}},
+	{"proof/making-mark", 2, many_untouched, another_is_there, {making_hold_lone_mark_all, make_alloc_if_marked}},
+	{"proof/making-remembered", 1, untouched, rest_is_there, {remember_0_of_before_hold_all_drop_0_flush, alloc_b}},
 	{"proof/reset", 2, prove_hold_all, rest_is_there, {reset_0, alloc_drop}},
 	{0},
 };
