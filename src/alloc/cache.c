@@ -83,7 +83,7 @@ static uint64_t row_hints(const struct free_row *row, const struct mslot_region 
 	return mask;
 }
 
-/* Also what the index seems to have: whoever takes that may find it in use still. */
+/* Also what the index seems to have: whoever takes that just now may find it in use still, and forget it. */
 static void row_give(const struct free_row *row, const struct mslot_region *region)
 {
 	uint64_t at, mask = row_hints(row, region, &at);
@@ -286,10 +286,9 @@ void cache_publish(const struct mslot_region *region)
 	for (struct free_cache *cache = caches; cache; cache = cache->next)
 		for (unsigned i = 0; i < 2; i++) {
 			const struct free_row *from = i ? &cache->freed : &cache->own;
-
 			uint64_t at, mask = row_is_empty(from) ? 0 : row_hints(from, region, &at);
 
-			/* It is remembered here still. */
+			/* Not what the index seems to have: the row remembers it still. */
 			if (mask && mask & ~free_index_row(cache_index_of(region, at), at))
 				index_give(region, at, mask);
 		}
