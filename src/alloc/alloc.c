@@ -45,6 +45,9 @@ static struct slot *allocate(struct mslot_region *region, uint64_t nr_frames, ui
 	if (*err)
 		return NULL;
 	slot = find(&request, err);
+	/* Frames may be waiting for one. */
+	if (!slot)
+		pace_hasten();
 	if (slot && request.flags & MSLOT_ALLOC_ZEROED)
 		memset(slot_memory(region, slot), 0, nr_frames << region->frame_shift);
 	return slot;

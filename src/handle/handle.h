@@ -42,7 +42,7 @@ struct slot *claim_at(struct mslot_region *region, uint64_t paddr, const struct 
 static inline void claim_refused(enum mslot_err err)
 {
 	if (err == MSLOT_BUSY)
-		reclaim_hasten();
+		pace_hasten();
 }
 
 /* Shares a claimed slot of a type that the region knows. */

@@ -19,20 +19,8 @@
 #include <semaphore.h>
 #include <sys/prctl.h>
 
-/*
- * Each grace period interrupts every processor that runs one of our threads, for 10 to 20 us where the machine is
- * virtual. So the pause between two is long while few slots wait, and they stay in the cache meanwhile; it gets shorter
- * the more there are; but not so short that the interruptions cost more than the cache. Where a claim was refused for
- * want of a grace period, it is short.
- */
-#define URGENT_PAUSE_NS 50000
-#define LEAST_PAUSE_NS 200000
-#define MOST_PAUSE_NS 500000
-#define FEW_SLOTS 2048 /* a quarter of a second-level cache of 512 KiB */
-
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* requests, answers, times */
 static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
-static pthread_cond_t asked = PTHREAD_COND_INITIALIZER; /* somebody waits */
 static uint64_t drains_wanted, drains_done;
 static uint64_t waiters;       /* threads in grace_thread_wait() */
 static uint64_t began_ns[4];   /* of the last grace periods, by their number */
@@ -197,24 +185,12 @@ static bool cycle(struct reclaim_thread *self, bool flip_all)
 	return left || retire_queue_size(&orphans);
 }
 
-static uint64_t pause_ns(void)
+static bool has_waiters(void)
 {
-	/* [relaxed] a hint. */
-	if (atomic_exchange_explicit(&reclaim_is_urgent, false, memory_order_relaxed))
-		return URGENT_PAUSE_NS;
-	struct registry_sums sums = registry_sums();
-	uint64_t nr_waiting = sums.retired > sums.recycled ? sums.retired - sums.recycled : 0;
-	uint64_t pause = nr_waiting > FEW_SLOTS ? MOST_PAUSE_NS * FEW_SLOTS / nr_waiting : MOST_PAUSE_NS;
-	return pause < LEAST_PAUSE_NS ? LEAST_PAUSE_NS : pause;
-}
-
-/* Under the lock. Whoever begins to wait ends it. */
-static void sleep_for(uint64_t ns)
-{
-	uint64_t until = reclaim_now_ns() + ns;
-	struct timespec deadline = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
-
-	pthread_cond_clockwait(&asked, &lock, CLOCK_MONOTONIC, &deadline);
+	pthread_mutex_lock(&lock);
+	bool has = waiters;
+	pthread_mutex_unlock(&lock);
+	return has;
 }
 
 static void *run(void *arg)
@@ -254,9 +230,9 @@ static void *run(void *arg)
 			pthread_mutex_lock(&lock);
 			pthread_cond_broadcast(&answered);
 			left |= drains_done != drains_wanted;
-			if (left && !waiters)
-				sleep_for(pause_ns());
 			pthread_mutex_unlock(&lock);
+			if (left)
+				pace_pause(has_waiters);
 		}
 	}
 	return NULL;
@@ -268,7 +244,7 @@ static enum mslot_err start(void)
 	if (started)
 		return MSLOT_OK;
 	/* One cycle of its own: what strangers handed over before now has woken nobody. */
-	if (sem_init(&work, 0, 1) || reclaim_spawn(run, &grace_self))
+	if (sem_init(&work, 0, 1) || !pace_init() || reclaim_spawn(run, &grace_self))
 		return MSLOT_NO_MEMORY;
 	registry_add(&grace_self);
 	started = true;
@@ -279,7 +255,7 @@ static enum mslot_err start(void)
 static void wait_for_thread(bool drain)
 {
 	waiters++;
-	pthread_cond_signal(&asked);
+	pace_look_again();
 	if (drain) {
 		uint64_t wanted = ++drains_wanted;
 		grace_thread_wake();

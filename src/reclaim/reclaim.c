@@ -21,13 +21,14 @@
  */
 #define RETIRES_PER_DRAIN 8
 #define RECYCLES_PER_DRAIN (2 * RETIRES_PER_DRAIN)
+/* So many may need a grace period sooner than those before them. */
+#define RETIRES_PER_CROWD 1024
 
 _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
 _Thread_local struct reclaim_newest reclaim_newest __attribute__((tls_model("initial-exec")));
 struct reclaim_periods reclaim_periods;
 struct reclaim_counts reclaim_counts;
 _Atomic uint64_t reclaim_nr_threads;
-_Atomic bool reclaim_is_urgent;
 
 /* Immediate slots dropped from within an on_drop of this thread, which the outermost one recycles. */
 static _Thread_local struct {
@@ -171,8 +172,12 @@ static NOINLINE void retire_draining(void)
 	if (self->recycling)
 		return;
 	grace_read_lock();
-	drain_elapsed(self, active_queue(self), RECYCLES_PER_DRAIN);
+	struct retire_queue *queue = active_queue(self);
+	uint64_t nr_in = retire_queue_nr_in(queue);
+	drain_elapsed(self, queue, RECYCLES_PER_DRAIN);
 	grace_read_unlock();
+	if (UNLIKELY(nr_in % RETIRES_PER_CROWD == 0))
+		pace_crowded();
 }
 
 /* The first of its batch. It always drains: a thread might retire so few a grace period that no other one ever did. */
@@ -254,14 +259,6 @@ bool reclaim_must_not_wait(void)
 	return immediate.running || grace_thread_is_self() || (self && (self->recycling || grace_in_section()));
 }
 
-void reclaim_hasten(void)
-{
-	/* [relaxed] a hint. Looked at first, as it is called again and again by who is refused. */
-	if (!atomic_load_explicit(&reclaim_is_urgent, memory_order_relaxed))
-		/* [relaxed] a hint. */
-		atomic_store_explicit(&reclaim_is_urgent, true, memory_order_relaxed);
-}
-
 enum mslot_err reclaim_make_room(struct mslot_region *region)
 {
 	struct reclaim_thread *self = reclaim_self;
@@ -273,7 +270,7 @@ enum mslot_err reclaim_make_room(struct mslot_region *region)
 			return MSLOT_OK;
 	}
 	reclaim_tally_shared(&reclaim_counts.claims_refused);
-	reclaim_hasten();
+	pace_hasten();
 	return MSLOT_BUSY;
 }
 

@@ -5,6 +5,7 @@
 #ifndef RECLAIM_RECLAIM_H
 #define RECLAIM_RECLAIM_H
 
+#include "reclaim/pace.h"
 #include "reclaim/retire_queue.h"
 #include "table/give_back.h"
 #include "table/region.h"
@@ -143,9 +144,6 @@ static inline bool reclaim_has_room(const struct mslot_region *region)
 	       atomic_load_explicit(region_backlog(region), memory_order_relaxed) < reclaim_admits_below(region);
 }
 
-/* A claim is refused for want of a grace period: the next pause between two is short. */
-void reclaim_hasten(void);
-
 /* Whether the caller must not wait for a grace period, as it would wait for itself. */
 bool reclaim_must_not_wait(void);
 
@@ -172,8 +170,6 @@ struct reclaim_counts {
 	_Atomic uint64_t retired_by_strangers, claims_waited, claims_refused, stalls;
 };
 extern struct reclaim_counts reclaim_counts;
-/* A claim was refused for want of a grace period since the last pause; a hint. */
-extern _Atomic bool reclaim_is_urgent;
 
 /* Adds to a counter that the caller alone writes; gives what it is now. */
 static inline uint64_t reclaim_tally(_Atomic uint64_t *counter, uint64_t nr)

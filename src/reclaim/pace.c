@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How soon one grace period follows another.
+ *
+ * Promises: correctness does not depend on it. A pause ends at once for who waits, and soon for who is refused.
+ * Needs:    the registry's sums, for how many slots wait.
+ * Read:     pace_pause().
+ *
+ * Each grace period interrupts every processor that runs one of our threads, for 10 to 20 us where the machine is
+ * virtual. So the fewer slots wait, the longer they do. The more there are, the shorter is the pause, so that they are
+ * in the cache still; but not so short that the interruptions cost more than the cache.
+ */
+#include "reclaim/reclaim.h"
+
+#include <errno.h>
+#include <semaphore.h>
+
+#define URGENT_NS 50000
+#define LEAST_NS 200000
+#define MOST_NS 4000000
+/* Of all slots that wait, together: 2000 wait for half a millisecond, an eighth of a megabyte. */
+#define SLOTS_NS 1000000000
+
+static sem_t asked;
+/* Whether to post it. */
+static _Atomic bool is_pausing;
+/* Whether the pause would be shorter if more slots waited. */
+static _Atomic bool is_long;
+_Atomic bool pace_is_urgent;
+
+bool pace_init(void)
+{
+	return !sem_init(&asked, 0, 0);
+}
+
+static uint64_t pause_ns(void)
+{
+	/* [relaxed] a hint. */
+	if (atomic_load_explicit(&pace_is_urgent, memory_order_relaxed))
+		return URGENT_NS;
+	struct registry_sums sums = registry_sums();
+	uint64_t nr_waiting = sums.retired > sums.recycled ? sums.retired - sums.recycled : 0;
+	uint64_t pause = nr_waiting > SLOTS_NS / MOST_NS ? SLOTS_NS / nr_waiting : MOST_NS;
+	return pause < LEAST_NS ? LEAST_NS : pause;
+}
+
+/* False where it ends by itself, and not by who has asked. */
+static bool sleep_until(uint64_t ns)
+{
+	struct timespec deadline = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+
+	return !sem_clockwait(&asked, CLOCK_MONOTONIC, &deadline) || errno != ETIMEDOUT;
+}
+
+void pace_pause(bool (*someone_waits)(void))
+{
+	uint64_t since = reclaim_now_ns(), pause;
+
+	do {
+		/* [relaxed] who waits has a lock in common with someone_waits(): one of us sees the other. For the
+		 * others, a hint. */
+		atomic_store_explicit(&is_pausing, true, memory_order_relaxed);
+		pause = pause_ns();
+		/* [relaxed] a hint. */
+		atomic_store_explicit(&is_long, pause > LEAST_NS, memory_order_relaxed);
+	} while (!someone_waits() && reclaim_now_ns() - since < pause && sleep_until(since + pause));
+	/* [relaxed] hints: who asks now asks for the next one. */
+	atomic_store_explicit(&is_long, false, memory_order_relaxed);
+	/* [relaxed] as above. */
+	atomic_store_explicit(&is_pausing, false, memory_order_relaxed);
+	/* [relaxed] as above. */
+	atomic_store_explicit(&pace_is_urgent, false, memory_order_relaxed);
+}
+
+void pace_look_again(void)
+{
+	/* [relaxed] as in pace_pause(). */
+	if (atomic_exchange_explicit(&is_pausing, false, memory_order_relaxed))
+		sem_post(&asked);
+}
+
+void pace_hasten(void)
+{
+	/* [relaxed] a hint. Looked at first, as it is called again and again by who is refused. */
+	if (atomic_load_explicit(&pace_is_urgent, memory_order_relaxed))
+		return;
+	/* [relaxed] a hint. */
+	atomic_store_explicit(&pace_is_urgent, true, memory_order_relaxed);
+	pace_look_again();
+}
+
+void pace_crowded(void)
+{
+	/* [relaxed] a hint. */
+	if (atomic_load_explicit(&is_long, memory_order_relaxed))
+		pace_look_again();
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How soon one grace period follows another. All but pace_pause() never wait, and are hints.
+ */
+#ifndef RECLAIM_PACE_H
+#define RECLAIM_PACE_H
+
+#include <stdbool.h>
+
+/* Once, before the rest; false where there is no semaphore. */
+bool pace_init(void);
+/* The pause between two, of the grace-period thread. While `someone_waits`, there is none. */
+void pace_pause(bool (*someone_waits)(void));
+
+/* What `someone_waits` gives has changed. */
+void pace_look_again(void);
+/* Somebody goes without a frame for want of a grace period: the pause that lasts, or the next one, is to be short. */
+void pace_hasten(void);
+/* Somebody has, and no pause has ended since. */
+extern _Atomic bool pace_is_urgent;
+/* Many more slots wait than before. */
+void pace_crowded(void);
+
+#endif
