@@ -223,39 +223,37 @@ static void a_lone_frame_comes_back_after_two_grace_periods(void **state)
 	assert_int_equal(least, 2);
 }
 
-/* Retires a frame, and gives how long it takes until the next grace period after the first one begins, if `ask` is
- * called in the pause between. */
-static uint64_t pause_asked_ns(void (*ask)(void))
+/* Retires a frame, and gives how long it takes until the second grace period from then on begins, if `ask` is called in
+ * the pause before it. */
+static uint64_t two_periods_ns(void (*ask)(void))
 {
 	assert_err(mslot_barrier(region), MSLOT_OK);
 	uint64_t since = reclaim_now_ns(), before = started();
 
 	mslot_frame_drop(mslot_frame_claim(region, PADDR(0), &deferred, NULL, NULL));
 	mslot_thread_offline();
-	while (started() == before)
+	while (started() < before + 1)
 		sched_yield();
 	nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
 	mslot_thread_online();
-	before = started();
 	if (ask)
 		ask();
 	mslot_thread_offline();
-	while (started() == before)
+	while (started() < before + 2)
 		sched_yield();
 	mslot_thread_online();
 	return reclaim_now_ns() - since;
 }
 
-/* What else runs here may make it longer: the least of some. */
-static uint64_t least_pause_ns(void (*ask)(void), unsigned tries, uint64_t enough)
+/* At least once, as what else runs here may make it longer. */
+static bool comes_within(uint64_t ns, void (*ask)(void))
 {
-	uint64_t least = UINT64_MAX;
+	unsigned tries = 0;
 
-	for (unsigned i = 0; i < tries && least > enough; i++) {
-		uint64_t ns = pause_asked_ns(ask);
-		least = ns < least ? ns : least;
-	}
-	return least;
+	while (two_periods_ns(ask) > ns)
+		if (++tries == 200)
+			return false;
+	return true;
 }
 
 static void be_refused(void)
@@ -291,27 +289,29 @@ static void few_slots_wait_for_long_unless_somebody_asks(void **state)
 {
 	const uint64_t pause_ns = 4000000, soon_ns = pause_ns / 2;
 	struct mslot_region_config config = {.nr_frames = 1};
+	unsigned nr_long = 0;
 	struct mslot_frame *frame;
 	(void)state;
 
-	/* No longer than that either, but for what else runs here. */
-	assert_in_range(least_pause_ns(NULL, 100, pause_ns * 3 / 2), pause_ns, pause_ns * 3 / 2);
+	/* Where the frame is retired just as a grace period begins, the next one may follow at once. */
+	for (unsigned i = 0; i < 20; i++)
+		nr_long += two_periods_ns(NULL) >= pause_ns;
+	assert_true(nr_long > 10);
+	assert_true(comes_within(pause_ns * 3 / 2, NULL));
 
-	assert_true(least_pause_ns(be_refused, 100, soon_ns) < soon_ns);
-	assert_true(least_pause_ns(wait_for_all, 100, soon_ns) < soon_ns);
-	assert_true(least_pause_ns(wait_for_one, 100, soon_ns) < soon_ns);
+	assert_true(comes_within(soon_ns, be_refused));
+	assert_true(comes_within(soon_ns, wait_for_all));
+	assert_true(comes_within(soon_ns, wait_for_one));
 
 	other = mslot_region_create(&config, NULL);
 	frame = mslot_frame_claim(other, 0, &deferred, NULL, NULL);
-	assert_true(least_pause_ns(find_none, 100, soon_ns) < soon_ns);
+	assert_true(comes_within(soon_ns, find_none));
 	mslot_frame_drop(frame);
 	assert_err(mslot_region_destroy(other), MSLOT_OK);
 
 	config.nr_frames = 4096;
 	other = mslot_region_create(&config, NULL);
-	/* Claimed where memory is there already: page faults take longer. */
-	retire_many();
-	assert_true(least_pause_ns(retire_many, 100, soon_ns) < soon_ns);
+	assert_true(comes_within(soon_ns, retire_many));
 	assert_err(mslot_region_destroy(other), MSLOT_OK);
 }
 
