@@ -58,12 +58,17 @@ static uint64_t finish_hold(struct mslot_region *region, uint64_t at, uint64_t e
 	uint64_t whole = whole_grain(region, at, end);
 	struct slot *slot = &region->slots[at];
 
+	if (whole && !is_hole)
+		/* [relaxed] the swap that follows releases it. */
+		atomic_fetch_add_explicit(&region->nr_unmarked, 1, memory_order_relaxed);
 	if (whole && swap_grain(region, at, GRAIN_MARKED, is_hole ? GRAIN_HOLE : GRAIN_UNTOUCHED)) {
-		/* Whoever was led there meanwhile has dropped the hints. */
-		if (!is_hole && cache_has_indexes(region))
+		if (is_hole)
+			return whole;
+		/* Whoever was led there meanwhile has dropped the hints. Where they are made just now, they may lead
+		 * there before it is seen that this is over. */
+		if (cache_has_indexes(region))
 			each_row(region, at, at + whole, free_index_give);
-		else if (!is_hole)
-			/* They are made just now, and may lead there before it is seen that this is over. */
+		else
 			region_disprove_hints(region);
 		return whole;
 	}

@@ -40,7 +40,7 @@ enum hints_stage { HINTS_NONE = 0, HINTS_MAKING = 2, HINTS_MADE = 4 };
 #define HINTS_UNPROVEN 1u
 
 struct mslot_region {
-	/* Read only once created, but for the last three. */
+	/* Read only once created, but for the last four. */
 	struct slot *slots;
 	uint64_t base, nr_frames;
 	unsigned frame_shift;
@@ -57,6 +57,7 @@ struct mslot_region {
 	_Atomic unsigned hints_stage;
 	_Atomic uint64_t scarce;		       /* see scarce.h */
 	_Atomic uintptr_t known_types[NR_KNOWN_TYPES]; /* what slots of a type carry; never replaced by another's */
+	_Atomic uint64_t nr_unmarked;		       /* grains that were marked in vain */
 };
 
 /* Any slot of a region leads to the region: slot tables begin on, and have to themselves, multiples of this. */
@@ -193,9 +194,11 @@ static inline bool region_is_hole(const struct mslot_region *region, uint64_t in
 /* The word of a slot, which may lie where no memory is. */
 static inline uint64_t region_word(const struct mslot_region *region, uint64_t index)
 {
-	if (region_is_touched(region, index))
+	enum grain grain = region_grain_of(region, index);
+
+	if (LIKELY(grain == GRAIN_TOUCHED))
 		return slot_word_acquire(&region->slots[index]);
-	return region_is_hole(region, index) ? STATE_HOLE : 0;
+	return grain == GRAIN_UNTOUCHED ? STATE_UNUSED : grain == GRAIN_MARKED ? STATE_BUSY : STATE_HOLE;
 }
 
 /*

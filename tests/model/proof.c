@@ -85,38 +85,42 @@ static void drop_0_claim_1(void)
 	(void)!mslot_frame_claim(model_region, MODEL_PADDR(1), &type, &one, NULL);
 }
 
-/* It finds in use what it remembers, and must not forget the other one that is free then. */
-static void drop_1_alloc(void)
+static void drop_1(void)
 {
 	reclaim_self = &registered[1];
 	mslot_frame_drop(frames[1]);
+}
+
+/* It finds in use what it remembers, and must not forget the other one that is free then. */
+static void drop_1_alloc(void)
+{
+	drop_1();
 	MODEL_CHECK(alloc(1));
+}
+
+/* So that one is hot. */
+static void drop_1_alloc_drop(void)
+{
+	struct mslot_frame *frame;
+
+	drop_1();
+	frame = alloc(1);
+	MODEL_CHECK(frame);
+	if (frame)
+		mslot_frame_drop(frame);
 }
 
 /* The same of the hot one. */
 static void drop_1_alloc_drop_alloc(void)
 {
-	struct mslot_frame *frame;
-
-	reclaim_self = &registered[1];
-	mslot_frame_drop(frames[1]);
-	frame = alloc(1);
-	MODEL_CHECK(frame);
-	if (frame)
-		mslot_frame_drop(frame);
+	drop_1_alloc_drop();
 	MODEL_CHECK(alloc(1));
 }
 
 /* And of the hot one that it hands on. */
 static void drop_1_hand_on_hot_alloc(void)
 {
-	struct mslot_frame *frame;
-
-	reclaim_self = &registered[1];
-	mslot_frame_drop(frames[1]);
-	frame = alloc(1);
-	if (frame)
-		mslot_frame_drop(frame);
+	drop_1_alloc_drop();
 	give_back_upward()->flush();
 	MODEL_CHECK(alloc(1));
 }
@@ -129,8 +133,7 @@ static void alloc_if_dropped(void)
 
 static void drop_1_hand_on_alloc(void)
 {
-	reclaim_self = &registered[1];
-	mslot_frame_drop(frames[1]);
+	drop_1();
 	give_back_upward()->flush();
 	MODEL_CHECK(alloc(1));
 }
@@ -151,25 +154,14 @@ static void prove_hold_all_hinted(void)
 	hold_all();
 }
 
-static void drop_0_flush(void)
-{
-	drop_0();
-	give_back_upward()->flush();
-}
-
-/* As it is left by a region that was at this place before, and ended. */
-static void remember_0_of_before(void)
+/* As a region that was at this place before, and ended, has left it: remembers frame 0. */
+static void remember_0_of_before_hold_all_drop_0_flush(void)
 {
 	reclaim_self = &registered[0];
 	MODEL_CHECK(cache_is_usable());
 	free_cache.own.row = (uintptr_t)model_region->slots >> SLOT_ROW_SHIFT;
 	free_cache.own.region_id = model_region->id + 1;
 	free_cache.own.hot = &model_region->slots[0];
-}
-
-static void remember_0_of_before_hold_all_drop_0_flush(void)
-{
-	remember_0_of_before();
 	hold_all();
 	if (frames[0])
 		mslot_frame_drop(frames[0]);
@@ -189,14 +181,36 @@ static void many_untouched(void)
 	untouched();
 }
 
-/* The marking fails, and what it held is free again. */
+static bool claim_lone(unsigned i)
+{
+	return mslot_frame_claim(model_region, MODEL_PADDR(LONE + i), &type, &one, NULL);
+}
+
+static void many_hold_lone(void)
+{
+	many_untouched();
+	MODEL_CHECK(cache_has_indexes(model_region));
+	MODEL_CHECK(claim_lone(0) && claim_lone(1));
+}
+
+/* It fails, as a lone frame is held, and what it held itself is free again. */
+static void mark_all(void)
+{
+	MODEL_CHECK(mslot_region_mark_hole(model_region, 0, MODEL_PADDR(LONE + 2)) != MSLOT_OK);
+}
+
+static void alloc_if_mark_lasts(void)
+{
+	if (atomic_load_explicit(region_grain(model_region, 0), memory_order_relaxed) == GRAIN_MARKED)
+		alloc(1);
+}
+
 static void making_hold_lone_mark_all(void)
 {
 	reclaim_self = &registered[0];
-	if (region_hints_stage(model_region) != HINTS_MAKING ||
-	    !mslot_frame_claim(model_region, MODEL_PADDR(LONE), &type, &one, NULL))
+	if (region_hints_stage(model_region) != HINTS_MAKING || !claim_lone(0))
 		return;
-	MODEL_CHECK(mslot_region_mark_hole(model_region, 0, MODEL_PADDR(LONE + 2)) != MSLOT_OK);
+	mark_all();
 	/* Orders nothing. */
 	atomic_store_explicit(&has_marked, true, memory_order_relaxed);
 }
@@ -227,7 +241,8 @@ const struct model models[] = {
 	{"proof/hot-handed-on", 2, prove_hold_all, NULL, {drop_0_claim_1, drop_1_hand_on_hot_alloc}},
 	{"proof/hand-on", 2, prove_hold_all, NULL, {drop_0_hand_on, alloc_if_dropped}},
 	{"proof/two-hand-on", 3, prove_hold_all, NULL, {drop_0_hand_on, drop_1_hand_on_alloc}},
-	{"proof/flush-hinted", 2, prove_hold_all_hinted, rest_is_there, {drop_0_flush, alloc_drop}},
+	{"proof/flush-hinted", 2, prove_hold_all_hinted, rest_is_there, {drop_0_hand_on, alloc_drop}},
+	{"proof/mark", 1, many_hold_lone, another_is_there, {mark_all, alloc_if_mark_lasts}},
 	{"proof/making-mark", 2, many_untouched, another_is_there, {making_hold_lone_mark_all, make_alloc_if_marked}},
 	{"proof/making-remembered", 1, untouched, rest_is_there, {remember_0_of_before_hold_all_drop_0_flush, alloc_b}},
 	{"proof/reset", 2, prove_hold_all, rest_is_there, {reset_0, alloc_drop}},

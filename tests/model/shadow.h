@@ -10,7 +10,7 @@
 
 using rl::ctx;
 
-enum { MAX_GRANULES = 1 << 14, MAX_WORDS = 128, MAX_PLACES = 1024, MAX_OBJECTS = 32 };
+enum { MAX_GRANULES = 1 << 14, MAX_WORDS = 1280, MAX_PLACES = 4096, MAX_OBJECTS = 32 };
 
 /*
  * Who uses something, while threads run: in any execution of a scenario. What one thread alone uses, or nobody changes,
@@ -42,8 +42,8 @@ struct word {
 
 static word words[MAX_WORDS];
 static unsigned nr_words;
-static unsigned char word_in[MAX_PLACES]; /* by address: index + 1 */
-static bool is_atomic[MAX_GRANULES];	  /* where a word begins */
+static unsigned short word_in[MAX_PLACES]; /* by address: index + 1 */
+static bool is_atomic[MAX_GRANULES];	   /* where a word begins */
 static rl::var_data *plain[MAX_GRANULES];
 static struct use plain_use[MAX_GRANULES];
 static unsigned touched[MAX_GRANULES], nr_touched;
@@ -151,7 +151,7 @@ static word &word_of(const volatile void *addr, unsigned bytes, bool is_change, 
 	if (!word_in[place]) {
 		if (nr_words == MAX_WORDS)
 			die("too many atomics");
-		word_in[place] = (unsigned char)(nr_words + 1);
+		word_in[place] = (unsigned short)(nr_words + 1);
 		words[nr_words].at = (char *)addr;
 		words[nr_words].bytes = bytes;
 		memcpy(&words[nr_words++].image, image_of(addr), bytes);

@@ -176,7 +176,6 @@ CACHES = [
     ("who starves does not see what others remember of a region before", "alloc/cache.c",
      "row_is_empty(from) ? 0", "row_is_empty(from) || row_get(&from->region_id) != region->id ? 0"),
     ("who may not remember anything does", "alloc/find.c", "\tcache_end_call();\n", ""),
-    ("a refused hole takes hints along", "alloc/hole.c", "if (!is_hole && cache_has_indexes(region))", "if (false)"),
     ("who may wait waits once", "alloc/find.c",
      "*err = mslot_barrier(region);\n\t\tif (*err)\n", "*err = mslot_barrier(region);\n\t\twaits = false;\n\t\tif (*err)\n"),
     ("hints of a hole are given back", "alloc/find.c",
