@@ -53,11 +53,11 @@ struct mslot_alloc_options {
  * Owner:    the caller; ends with mslot_frame_drop() or mslot_frame_into_raw().
  * Order:    acquires `recycle`, releases `publish`.
  * Progress: lock-free; blocking with MSLOT_ALLOC_MAY_WAIT, or at the backlog limit of a region that allows it.
- *           Where all that is unused is just being marked as a hole, it waits for that call.
  * Context:  any registered thread; outside reader sections and on_drop if it may wait.
  * Errors:   NO_MEMORY: at some moment during the call no frame (of the node, where one is asked for) was unused, or
  *           could become so by the wait that is allowed; BUSY: backlog at its limit, or asked to wait where that is
  *           not possible; INVALID: `type`, unknown flags, ZEROED without memory, a node that no frame is of.
+ *           Frames that are just being marked as a hole are not unused, though the marking may fail.
  *           A frame may count as used until the call that ends its use has returned. The first NO_MEMORY of a
  *           region is a look at every slot where frames were claimed before the region's first allocation, or one
  *           was reset as unused; else it takes microseconds at most, and a tenth of one
