@@ -170,9 +170,8 @@ static void a_claim_that_is_refused_hastens_grace_periods(void **state)
 }
 
 /*
- * A lone frame comes back after two grace periods. The first begins at once, and between the two, where nobody hastens
- * them, is a pause of milliseconds. Twelve in two of them would be too few, where they are hastened. Whether they come
- * so fast depends on what else runs here: tried again.
+ * Where nobody hastens them, a pause of more than a millisecond is between two. Here there are six in a millisecond at
+ * least. Whether they come so fast depends on what else runs here: tried again.
  */
 static void grace_periods_come_faster_while_claims_are_refused(void **state)
 {
@@ -197,17 +196,17 @@ static void grace_periods_come_faster_while_claims_are_refused(void **state)
 	assert_true(is_faster);
 }
 
-/* It is flipped in the first grace period, and recycled after the second. More may come of what else runs here. */
-static void a_lone_frame_comes_back_after_two_grace_periods(void **state)
+/* More grace periods may come of what else runs here. */
+static void a_lone_frame_comes_back_after_one_grace_period(void **state)
 {
 	uint64_t least = UINT64_MAX;
 	(void)state;
 
-	for (int i = 0; i < 200 && least > 2; i++) {
+	for (int i = 0; i < 200 && least > 1; i++) {
 		assert_err(mslot_barrier(region), MSLOT_OK);
 		mslot_thread_offline();
 		/* The library's thread sleeps by then. */
-		nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 4000000}, NULL);
 		mslot_thread_online();
 		uint64_t before = started();
 		struct mslot_stats stats;
@@ -220,99 +219,7 @@ static void a_lone_frame_comes_back_after_two_grace_periods(void **state)
 		mslot_thread_online();
 		least = started() - before < least ? started() - before : least;
 	}
-	assert_int_equal(least, 2);
-}
-
-/* Retires a frame, and gives how long it takes until the second grace period from then on begins, if `ask` is called in
- * the pause before it. */
-static uint64_t two_periods_ns(void (*ask)(void))
-{
-	assert_err(mslot_barrier(region), MSLOT_OK);
-	uint64_t since = reclaim_now_ns(), before = started();
-
-	mslot_frame_drop(mslot_frame_claim(region, PADDR(0), &deferred, NULL, NULL));
-	mslot_thread_offline();
-	while (started() < before + 1)
-		sched_yield();
-	nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
-	mslot_thread_online();
-	if (ask)
-		ask();
-	mslot_thread_offline();
-	while (started() < before + 2)
-		sched_yield();
-	mslot_thread_online();
-	return reclaim_now_ns() - since;
-}
-
-/* At least once, as what else runs here may make it longer. */
-static bool comes_within(uint64_t ns, void (*ask)(void))
-{
-	unsigned tries = 0;
-
-	while (two_periods_ns(ask) > ns)
-		if (++tries == 200)
-			return false;
-	return true;
-}
-
-static void be_refused(void)
-{
-	/* Dropped where we were late. */
-	mslot_frame_drop(mslot_frame_claim(region, PADDR(0), &deferred, NULL, NULL));
-}
-
-static struct mslot_region *other;
-
-static void find_none(void)
-{
-	assert_null(mslot_alloc_frame(other, &deferred, NULL, NULL, NULL));
-}
-
-static void retire_many(void)
-{
-	for (uint64_t i = 0; i < 4096; i++)
-		mslot_frame_drop(mslot_frame_claim(other, i * FRAME, &deferred, &seven, NULL));
-}
-
-static void wait_for_all(void)
-{
-	assert_err(mslot_barrier(region), MSLOT_OK);
-}
-
-static void wait_for_one(void)
-{
-	assert_err(mslot_synchronize(), MSLOT_OK);
-}
-
-static void few_slots_wait_for_long_unless_somebody_asks(void **state)
-{
-	const uint64_t pause_ns = 4000000, soon_ns = pause_ns / 2;
-	struct mslot_region_config config = {.nr_frames = 1};
-	unsigned nr_long = 0;
-	struct mslot_frame *frame;
-	(void)state;
-
-	/* Where the frame is retired just as a grace period begins, the next one may follow at once. */
-	for (unsigned i = 0; i < 20; i++)
-		nr_long += two_periods_ns(NULL) >= pause_ns;
-	assert_true(nr_long > 10);
-	assert_true(comes_within(pause_ns * 3 / 2, NULL));
-
-	assert_true(comes_within(soon_ns, be_refused));
-	assert_true(comes_within(soon_ns, wait_for_all));
-	assert_true(comes_within(soon_ns, wait_for_one));
-
-	other = mslot_region_create(&config, NULL);
-	frame = mslot_frame_claim(other, 0, &deferred, NULL, NULL);
-	assert_true(comes_within(soon_ns, find_none));
-	mslot_frame_drop(frame);
-	assert_err(mslot_region_destroy(other), MSLOT_OK);
-
-	config.nr_frames = 4096;
-	other = mslot_region_create(&config, NULL);
-	assert_true(comes_within(soon_ns, retire_many));
-	assert_err(mslot_region_destroy(other), MSLOT_OK);
+	assert_int_equal(least, 1);
 }
 
 int main(void)
@@ -322,8 +229,7 @@ int main(void)
 		TEST(what_has_elapsed_is_recycled_before_the_next_grace_period),
 		TEST(a_claim_that_is_refused_hastens_grace_periods),
 		TEST(grace_periods_come_faster_while_claims_are_refused),
-		TEST(a_lone_frame_comes_back_after_two_grace_periods),
-		TEST(few_slots_wait_for_long_unless_somebody_asks),
+		TEST(a_lone_frame_comes_back_after_one_grace_period),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

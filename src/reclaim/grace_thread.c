@@ -57,31 +57,29 @@ void grace_thread_adopt(struct slot *head, struct slot *tail)
 	grace_thread_wake();
 }
 
-/* Adds slots that were retired before the next grace period starts, as all are that have reached us. */
-static void orphan(struct retire_batch batch, uint64_t nr)
+static uint64_t completed(void)
 {
 	/* [relaxed] our own. */
-	uint64_t completed = atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed);
-
-	if (!batch.head)
-		return;
-	retire_queue_rotate(&orphans, completed + 1, completed);
-	retire_batch_append(&orphans.fresh, &batch);
-	retire_queue_count_in(&orphans, nr);
+	return atomic_load_explicit(&reclaim_periods.completed, memory_order_relaxed);
 }
 
+/* They were retired before the next grace period starts. */
 static void orphan_adopted(void)
 {
 	/* [acquire:adopt] links and retirement are visible. */
 	struct retire_batch batch = {.head = atomic_exchange_explicit(&adopted, NULL, memory_order_acquire)};
 	uint64_t nr = 0;
 
+	if (!batch.head)
+		return;
 	for (struct slot *slot = batch.head; slot; slot = slot->link, nr++)
 		batch.tail = slot;
-	orphan(batch, nr);
+	retire_queue_rotate(&orphans, completed() + 1, completed());
+	retire_batch_append(&orphans.fresh, &batch);
+	retire_queue_count_in(&orphans, nr);
 }
 
-/* Takes over what was flipped away before the last grace period; not while it is in use. */
+/* Takes over what was flipped away before the grace period that is over; not while it is in use. */
 static void collect(struct reclaim_thread *thread, void *ctx)
 {
 	bool *is_used = ctx;
@@ -93,8 +91,11 @@ static void collect(struct reclaim_thread *thread, void *ctx)
 		return;
 	}
 	struct retire_queue *queue = &thread->queue[1 - reclaim_active(thread)];
-	uint64_t nr = retire_queue_size(queue);
-	orphan(retire_queue_take_all(queue), nr);
+	/* Who retires and sees that it has begun sees the flip, too: all was retired before, and has elapsed. */
+	CHECK(queue->fresh.cookie <= completed());
+	retire_queue_count_in(&orphans, retire_queue_size(queue));
+	struct retire_batch all = retire_queue_take_all(queue);
+	retire_batch_append(&orphans.elapsed, &all);
 	thread->flipped = false;
 }
 
@@ -124,48 +125,47 @@ static void collect_all(void)
 		note_use(0);
 }
 
-struct flip {
-	bool all; /* or only those whose thread pauses */
-	bool left;
-};
+/* So few are taken over at each look: to find whether their thread pauses takes two. */
+#define FEW_SLOTS 16
 
 static void flip(struct reclaim_thread *thread, void *ctx)
 {
-	struct flip *flip = ctx;
+	const bool *all = ctx;
 	unsigned active = reclaim_active(thread);
 	uint64_t size = retire_queue_size(&thread->queue[active]);
 
-	/* Whether it pauses, or may with the one that it has just retired; mistaken now and then, at no harm. */
-	thread->flipped = flip->all || (size && (size == thread->nr_slots_before || size == 1));
+	thread->flipped = *all || (size && (size <= FEW_SLOTS || size == thread->nr_slots_before));
 	if (thread->flipped)
 		/* [release:handover] the other queue is empty. */
 		atomic_store_explicit(&thread->active, 1 - active, memory_order_release);
 	thread->nr_slots_before = size;
-	flip->left |= size || thread->flipped;
 }
 
-/* Between two grace periods. True if work is left. */
-static bool collect_and_flip(bool flip_all)
+static void find_left(struct reclaim_thread *thread, void *ctx)
 {
-	struct flip flips = {flip_all, false};
+	bool *is_left = ctx;
 
-	collect_all();
-	pthread_mutex_lock(&lock);
-	/* [relaxed] our own. */
-	began_ns[(atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 1) % 4] = reclaim_now_ns();
-	pthread_mutex_unlock(&lock);
-	registry_each(flip, &flips);
-	orphan_adopted();
-	return flips.left;
+	*is_left |= retire_queue_size(&thread->queue[0]) || retire_queue_size(&thread->queue[1]);
 }
 
-/* One grace period, and what it sets free. */
+/* Between two grace periods. */
+static void flip_and_adopt(bool flip_all)
+{
+	pthread_mutex_lock(&lock);
+	began_ns[(completed() + 1) % 4] = reclaim_now_ns();
+	pthread_mutex_unlock(&lock);
+	registry_each(flip, &flip_all);
+	orphan_adopted();
+}
+
+/* One grace period, and what it sets free. True if work is left. */
 static bool cycle(struct reclaim_thread *self, bool flip_all)
 {
-	bool left = collect_and_flip(flip_all);
+	bool is_left = false;
+
+	flip_and_adopt(flip_all);
 	stragglers_wait();
-	/* [relaxed] our own. */
-	uint64_t period = atomic_load_explicit(&reclaim_periods.started, memory_order_relaxed) + 1;
+	uint64_t period = completed() + 1;
 
 	/* [seq_cst:retire] what was retired by a thread that does not see it was retired before it. */
 	atomic_store_explicit(&reclaim_periods.started, period, memory_order_seq_cst);
@@ -176,13 +176,16 @@ static bool cycle(struct reclaim_thread *self, bool flip_all)
 	atomic_store_explicit(&reclaim_periods.completed, period, memory_order_release);
 	/* Moves the elapsed batches; the fresh batch is empty. */
 	retire_queue_rotate(&orphans, period + 1, period);
+	collect_all();
 	grace_online();
 	reclaim_drain(self, &orphans, UINT64_MAX);
 	if (give_back_upward())
 		give_back_upward()->flush();
 	reclaim_count_flush(self);
 	grace_offline();
-	return left || retire_queue_size(&orphans);
+	/* Whoever retires the first of a queue after this look wakes us. */
+	registry_each(find_left, &is_left);
+	return is_left || retire_queue_size(&orphans);
 }
 
 static bool has_waiters(void)
@@ -191,6 +194,38 @@ static bool has_waiters(void)
 	bool has = waiters;
 	pthread_mutex_unlock(&lock);
 	return has;
+}
+
+/* Nothing waited while we slept: what waits now has begun to just now. */
+static void note_slept(void)
+{
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < 4; i++)
+		began_ns[i] = reclaim_now_ns();
+	pthread_mutex_unlock(&lock);
+}
+
+/* A cycle, or the two that answer those who wait until all is recycled. True if work is left. */
+static bool serve(struct reclaim_thread *self)
+{
+	/* What was posted up to here, this cycle sees. */
+	while (!sem_trywait(&work))
+		;
+	pthread_mutex_lock(&lock);
+	uint64_t wanted = drains_wanted;
+	bool drain = wanted != drains_done;
+	pthread_mutex_unlock(&lock);
+
+	bool is_left = cycle(self, drain);
+	/* What an exiting thread, or an on_drop, hands over during the first is recycled in the second. */
+	if (drain)
+		is_left = cycle(self, true);
+	pthread_mutex_lock(&lock);
+	drains_done = wanted;
+	pthread_cond_broadcast(&answered);
+	is_left |= drains_done != drains_wanted;
+	pthread_mutex_unlock(&lock);
+	return is_left;
 }
 
 static void *run(void *arg)
@@ -202,37 +237,14 @@ static void *run(void *arg)
 	grace_register();
 	grace_offline();
 	prctl(PR_SET_TIMERSLACK, 1UL);
-	for (;;) {
+	for (uint64_t ended = 0;;) {
 		while (sem_wait(&work) && errno == EINTR)
 			;
-		bool has_slept = true;
-		for (bool left = true; left;) {
-			/* What was posted up to here, this cycle sees. */
-			while (!sem_trywait(&work))
-				;
-			pthread_mutex_lock(&lock);
-			uint64_t wanted = drains_wanted;
-			bool drain = wanted != drains_done;
-			/* Nothing waited while we slept: what waits now has begun to just now. */
-			for (unsigned i = 0; has_slept && i < 4; i++)
-				began_ns[i] = reclaim_now_ns();
-			has_slept = false;
-			pthread_mutex_unlock(&lock);
-
-			left = cycle(self, drain);
-			if (drain) {
-				/* The first flipped all queues, the second collects and recycles them. */
-				left |= cycle(self, true);
-				pthread_mutex_lock(&lock);
-				drains_done = wanted;
-				pthread_mutex_unlock(&lock);
-			}
-			pthread_mutex_lock(&lock);
-			pthread_cond_broadcast(&answered);
-			left |= drains_done != drains_wanted;
-			pthread_mutex_unlock(&lock);
-			if (left)
-				pace_pause(has_waiters);
+		note_slept();
+		for (bool is_left = true; is_left;) {
+			pace_pause(ended, has_waiters);
+			is_left = serve(self);
+			ended = reclaim_now_ns();
 		}
 	}
 	return NULL;

@@ -7,8 +7,9 @@
  * Read:     pace_pause().
  *
  * Each grace period interrupts every processor that runs one of our threads, for 10 to 20 us where the machine is
- * virtual. So the fewer slots wait, the longer they do. The more there are, the shorter is the pause, so that they are
- * in the cache still; but not so short that the interruptions cost more than the cache.
+ * virtual. So the fewer slots wait, the longer they do, but less than a millisecond in the mean. The more there are,
+ * the shorter is the pause, so that they are in the cache still; but not so short that the interruptions cost more than
+ * the cache.
  */
 #include "reclaim/reclaim.h"
 
@@ -17,12 +18,12 @@
 
 #define URGENT_NS 50000
 #define LEAST_NS 200000
-#define MOST_NS 4000000
+#define MOST_NS 1500000
 /* Of all slots that wait, together: 2000 wait for half a millisecond, an eighth of a megabyte. */
 #define SLOTS_NS 1000000000
 
 static sem_t asked;
-/* Whether to post it. */
+/* Whether posting it is of use. */
 static _Atomic bool is_pausing;
 /* Whether the pause would be shorter if more slots waited. */
 static _Atomic bool is_long;
@@ -52,30 +53,34 @@ static bool sleep_until(uint64_t ns)
 	return !sem_clockwait(&asked, CLOCK_MONOTONIC, &deadline) || errno != ETIMEDOUT;
 }
 
-void pace_pause(bool (*someone_waits)(void))
+void pace_pause(uint64_t since_ns, bool (*someone_waits)(void))
 {
-	uint64_t since = reclaim_now_ns(), pause;
+	uint64_t pause;
 
+	/* [relaxed] who waits has a lock in common with someone_waits(): one of us sees the other. For the others, a
+	 * hint. */
+	atomic_store_explicit(&is_pausing, true, memory_order_relaxed);
 	do {
-		/* [relaxed] who waits has a lock in common with someone_waits(): one of us sees the other. For the
-		 * others, a hint. */
-		atomic_store_explicit(&is_pausing, true, memory_order_relaxed);
 		pause = pause_ns();
 		/* [relaxed] a hint. */
 		atomic_store_explicit(&is_long, pause > LEAST_NS, memory_order_relaxed);
-	} while (!someone_waits() && reclaim_now_ns() - since < pause && sleep_until(since + pause));
-	/* [relaxed] hints: who asks now asks for the next one. */
-	atomic_store_explicit(&is_long, false, memory_order_relaxed);
-	/* [relaxed] as above. */
+	} while (!someone_waits() && reclaim_now_ns() - since_ns < pause && sleep_until(since_ns + pause));
+	/* Who asks now has what it asks for: the grace period begins. */
+	/* [relaxed] hints. */
 	atomic_store_explicit(&is_pausing, false, memory_order_relaxed);
 	/* [relaxed] as above. */
+	atomic_store_explicit(&is_long, false, memory_order_relaxed);
+	/* [relaxed] as above. */
 	atomic_store_explicit(&pace_is_urgent, false, memory_order_relaxed);
+	/* Nobody's answer is to end another pause. */
+	while (!sem_trywait(&asked))
+		;
 }
 
 void pace_look_again(void)
 {
 	/* [relaxed] as in pace_pause(). */
-	if (atomic_exchange_explicit(&is_pausing, false, memory_order_relaxed))
+	if (atomic_load_explicit(&is_pausing, memory_order_relaxed))
 		sem_post(&asked);
 }
 
@@ -91,7 +96,9 @@ void pace_hasten(void)
 
 void pace_crowded(void)
 {
-	/* [relaxed] a hint. */
-	if (atomic_load_explicit(&is_long, memory_order_relaxed))
+	/* [relaxed] a hint. One of those who retire is enough. */
+	if (atomic_load_explicit(&is_long, memory_order_relaxed) &&
+	    /* [relaxed] as above. */
+	    atomic_exchange_explicit(&is_long, false, memory_order_relaxed))
 		pace_look_again();
 }

@@ -6,11 +6,13 @@
 #define RECLAIM_PACE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Once, before the rest; false where there is no semaphore. */
 bool pace_init(void);
-/* The pause between two, of the grace-period thread. While `someone_waits`, there is none. */
-void pace_pause(bool (*someone_waits)(void));
+/* The pause between the end of one and the beginning of the next, of the grace-period thread. While `someone_waits`,
+ * there is none. */
+void pace_pause(uint64_t since_ns, bool (*someone_waits)(void));
 
 /* What `someone_waits` gives has changed. */
 void pace_look_again(void);

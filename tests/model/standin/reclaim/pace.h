@@ -6,7 +6,7 @@
 #define RECLAIM_PACE_H
 
 #define pace_init() true
-#define pace_pause(is_awaited) ((void)(is_awaited))
+#define pace_pause(since_ns, someone_waits) ((void)(since_ns), (void)(someone_waits))
 #define pace_look_again() ((void)0)
 #define pace_hasten() ((void)0)
 #define pace_crowded() ((void)0)
