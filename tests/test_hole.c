@@ -283,6 +283,52 @@ static void a_refused_hole_loses_no_hints(void **state)
 	mslot_frame_drop(last);
 }
 
+/* What was taken and is unused again has another generation, though it never was in memory. More often than a grain can
+ * tell, too. */
+static void a_refused_hole_counts_as_a_use(void **state)
+{
+	struct mslot_frame *last = mslot_frame_claim(large, LARGE(NR_LARGE - 1), &immediate, NULL, NULL);
+	struct mslot_view view;
+	uint32_t before = 0;
+	(void)state;
+
+	for (unsigned i = 0; i < 70; i++) {
+		assert_err(mslot_region_mark_hole(large, 0, LARGE(NR_LARGE)), MSLOT_IN_USE);
+		for (uint64_t at = 0; at < 1024; at += 511) {
+			assert_err(mslot_view(large, LARGE(at), &view), MSLOT_OK);
+			assert_int_equal(view.generation, before + 1);
+		}
+		before = view.generation;
+		if (i == 20)
+			assert_false(region_is_touched(large, 0));
+	}
+	mslot_frame_drop(mslot_frame_claim(large, 0, &immediate, NULL, NULL));
+	assert_err(mslot_view(large, 0, &view), MSLOT_OK);
+	assert_int_equal(view.generation, before + 1);
+	assert_err(mslot_view(large, LARGE(1), &view), MSLOT_OK);
+	assert_int_equal(view.generation, before);
+	mslot_frame_drop(last);
+}
+
+/* Claimed before the count is full. */
+static void what_was_marked_in_vain_is_claimed_with_its_generation(void **state)
+{
+	struct mslot_frame *last = mslot_frame_claim(large, LARGE(NR_LARGE - 1), &immediate, NULL, NULL), *frame;
+	struct mslot_view view;
+	(void)state;
+
+	for (unsigned i = 0; i < 3; i++)
+		assert_err(mslot_region_mark_hole(large, 0, LARGE(NR_LARGE)), MSLOT_IN_USE);
+	frame = mslot_frame_claim(large, LARGE(7), &immediate, NULL, NULL);
+	for (uint64_t at = 0; at < 512; at += 73) {
+		assert_err(mslot_view(large, LARGE(at), &view), MSLOT_OK);
+		assert_int_equal(view.generation, 3);
+	}
+	assert_err(mslot_region_mark_hole(large, LARGE(512), LARGE(1024)), MSLOT_OK);
+	mslot_frame_drop(frame);
+	mslot_frame_drop(last);
+}
+
 /* Marked while another thread made the index, whose hints say that all is free. */
 static void hints_of_a_hole_are_followed_once(void **state)
 {
@@ -309,6 +355,8 @@ int main(void)
 		TEST_LARGE(a_refused_hole_changes_nothing),
 		TEST_LARGE(nobody_claims_what_has_become_a_hole),
 		TEST_LARGE(a_refused_hole_loses_no_hints),
+		TEST_LARGE(a_refused_hole_counts_as_a_use),
+		TEST_LARGE(what_was_marked_in_vain_is_claimed_with_its_generation),
 		TEST_LARGE(hints_of_a_hole_are_followed_once),
 		cmocka_unit_test_setup_teardown(a_hole_is_no_unused_frame_where_those_are_counted, setup, teardown),
 	};

@@ -36,7 +36,7 @@ struct mslot_view {
 	uint32_t ref_count;  /**< references, forgotten ones included; a unique frame has 1 */
 	uint32_t raw_count;  /**< forgotten references */
 	uint32_t generation; /**< incarnations so far, modulo 2^17; a claim of several frames that is refused counts,
-				too */
+				too, and so does a hole */
 	const struct mslot_type *type; /**< NULL where there is no metadata: unused, busy, hole, broken */
 };
 

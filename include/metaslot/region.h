@@ -140,7 +140,7 @@ MSLOT_API enum mslot_err mslot_region_destroy(struct mslot_region *region);
  *
  * Order:    none.
  * Progress: lock-free, O(frames of the range). Frames that lie in whole, aligned groups of 512 which were never claimed
- *           cost a byte a group, and no slot of theirs is put into memory.
+ *           cost 65 bytes a group, 64 of them hints, and no slot of theirs is put into memory.
  * Context:  a registered thread; at any time. While it runs, claims of these frames may answer BUSY, mslot_view()
  *           MSLOT_STATUS_BUSY, and allocation takes them for held.
  * Errors:   all or nothing: IN_USE, BUSY, UNIQUE, as mslot_frame_claim(): a frame is not unused; OUT_OF_BOUND: the

@@ -133,8 +133,7 @@ static struct slot *find_by_hints(const struct request *request)
 
 /* What a pass over all slots has seen. */
 struct pass {
-	uint64_t generations; /* the sum: grows with each frame that becomes unused, */
-	uint64_t nr_unmarked; /* but where grains were marked in vain: how many were, before it */
+	uint64_t generations; /* the sum: grows with each frame that becomes unused */
 	uint64_t found;	      /* where a fitting run is, or was */
 	uint64_t nr_moving;   /* neither unused nor shared nor holes: they may become unused unseen */
 	uint64_t nr_unused;
@@ -189,17 +188,11 @@ static void pass_over_range(const struct request *request, const struct node_ran
 	}
 }
 
-static uint64_t nr_unmarked(const struct mslot_region *region)
-{
-	/* [relaxed] before the looks at slots, or after them: who finds what came of a grain acquires it. */
-	return atomic_load_explicit(&region->nr_unmarked, memory_order_relaxed);
-}
-
 /* Looks at every slot that is wanted. Hints of unused ones are set right on the way. */
 static struct pass pass_over(const struct request *request, bool settles)
 {
 	struct mslot_region *region = request->region;
-	struct pass pass = {.nr_unmarked = nr_unmarked(region)};
+	struct pass pass = {0};
 	struct runs runs = {0};
 
 	for (unsigned i = 0; i < region->nr_ranges; i++)
@@ -215,8 +208,7 @@ static struct pass pass_over(const struct request *request, bool settles)
  * not unused when the first pass looked, and has the same generation when the second does, was not unused at the moment
  * between the two. So the unused slots of that moment are among those that the first pass saw, and they held no fitting
  * run. What is compared is a sum of generations, which wrap: reuses between two looks go unnoticed if there are 131072
- * of them for each generation that wraps meanwhile. A grain that was marked in vain is unused again without a new one:
- * such grains are counted apart.
+ * of them for each generation that wraps meanwhile.
  *
  * Where the caller waits for what is retired, the same holds of unused and retired slots, if as many are unused in the
  * second pass as in the first: then no slot that was unused has been claimed between, and what was retired at that
@@ -242,7 +234,6 @@ static struct slot *find_by_slots(const struct request *request, bool waits, boo
 			after = pass_over(request, false);
 			*may_come = after.may_come;
 			if (!after.has_found && before.generations == after.generations &&
-			    before.nr_unmarked == nr_unmarked(region) &&
 			    (!waits || after.may_come || before.nr_unused == after.nr_unused))
 				return NULL;
 			before = after;

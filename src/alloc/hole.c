@@ -45,8 +45,10 @@ static void each_row(struct mslot_region *region, uint64_t at, uint64_t end,
 static uint64_t hold(struct mslot_region *region, uint64_t at, uint64_t end, enum mslot_err *err)
 {
 	uint64_t whole = whole_grain(region, at, end), word;
+	uint8_t byte = region_grain_byte(region, at);
 
-	if (whole && swap_grain(region, at, GRAIN_UNTOUCHED, GRAIN_MARKED))
+	if (whole && grain_of(byte) == GRAIN_UNTOUCHED && byte <= UINT8_MAX - GRAIN_IN_VAIN &&
+	    swap_grain(region, at, byte, byte + GRAIN_MARKED))
 		return whole;
 	*err = claim_slot(region, &region->slots[at], &word);
 	return !*err;
@@ -57,11 +59,13 @@ static uint64_t finish_hold(struct mslot_region *region, uint64_t at, uint64_t e
 {
 	uint64_t whole = whole_grain(region, at, end);
 	struct slot *slot = &region->slots[at];
+	uint8_t byte = region_grain_byte(region, at);
 
-	if (whole && !is_hole)
-		/* [relaxed] the swap that follows releases it. */
-		atomic_fetch_add_explicit(&region->nr_unmarked, 1, memory_order_relaxed);
-	if (whole && swap_grain(region, at, GRAIN_MARKED, is_hole ? GRAIN_HOLE : GRAIN_UNTOUCHED)) {
+	if (whole && grain_of(byte) == GRAIN_MARKED) {
+		uint8_t next = (uint8_t)(byte - GRAIN_MARKED + (is_hole ? GRAIN_HOLE : GRAIN_IN_VAIN));
+
+		/* Of a grain that we have marked: nobody else leaves that state. */
+		swap_grain(region, at, byte, next);
 		if (is_hole)
 			return whole;
 		/* Whoever was led there meanwhile has dropped the hints. Where they are made just now, they may lead

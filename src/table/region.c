@@ -177,23 +177,34 @@ static void populate(const struct mslot_region *region, uint64_t grain)
 #endif
 }
 
+/* Slots of a grain that was marked in vain, which more than one thread may be about to touch. */
+static void set_generations(const struct mslot_region *region, uint64_t index, uint64_t generation)
+{
+	uint64_t at = index >> GRAIN_SHIFT << GRAIN_SHIFT, end = at + (UINT64_C(1) << GRAIN_SHIFT);
+
+	for (; at < end && at < region->nr_frames; at++)
+		slot_set_generation(&region->slots[at], generation);
+}
+
 enum mslot_err region_touch(struct mslot_region *region, uint64_t index)
 {
-	uint8_t untouched = GRAIN_UNTOUCHED;
+	uint8_t byte = region_grain_byte(region, index);
 
-	/* A hole is not put into memory. */
-	if (region_grain_of(region, index) == GRAIN_UNTOUCHED) {
+	while (grain_of(byte) == GRAIN_UNTOUCHED) {
 		populate(region, index >> GRAIN_SHIFT);
 		/* What is claimed before there are hints may be dropped by who does not know of any. */
 		if (region_hints_stage(region) == HINTS_NONE)
 			region_disprove_hints(region);
+		if (grain_generation(byte))
+			set_generations(region, index, grain_generation(byte));
 		/* [release:attach] others who claim here see what we saw of hints. */
-		if (atomic_compare_exchange_strong_explicit(region_grain(region, index), &untouched, GRAIN_TOUCHED,
+		if (atomic_compare_exchange_strong_explicit(region_grain(region, index), &byte, GRAIN_TOUCHED,
 							    /* [relaxed] another was here, and is looked for below. */
 							    memory_order_release, memory_order_relaxed))
 			return MSLOT_OK;
+		byte = region_grain_byte(region, index);
 	}
-	switch (region_grain_of(region, index)) {
+	switch (grain_of(byte)) {
 	case GRAIN_TOUCHED:
 		return MSLOT_OK;
 	case GRAIN_HOLE:

@@ -40,7 +40,7 @@ enum hints_stage { HINTS_NONE = 0, HINTS_MAKING = 2, HINTS_MADE = 4 };
 #define HINTS_UNPROVEN 1u
 
 struct mslot_region {
-	/* Read only once created, but for the last four. */
+	/* Read only once created, but for the last three. */
 	struct slot *slots;
 	uint64_t base, nr_frames;
 	unsigned frame_shift;
@@ -57,7 +57,6 @@ struct mslot_region {
 	_Atomic unsigned hints_stage;
 	_Atomic uint64_t scarce;		       /* see scarce.h */
 	_Atomic uintptr_t known_types[NR_KNOWN_TYPES]; /* what slots of a type carry; never replaced by another's */
-	_Atomic uint64_t nr_unmarked;		       /* grains that were marked in vain */
 };
 
 /* Any slot of a region leads to the region: slot tables begin on, and have to themselves, multiples of this. */
@@ -160,45 +159,61 @@ struct node_range *region_next_range(const struct mslot_region *region, struct r
 enum mslot_err region_range(const struct mslot_region *region, uint64_t start, uint64_t end, struct slot **first,
 			    uint64_t *nr_slots);
 
-/* What a region knows of a grain, in a byte behind itself. The last two are for good. */
+/*
+ * What a region knows of a grain, in a byte behind itself. The last two are for good. The first three have beside them
+ * how often the grain was marked in vain: that is the generation of its frames, which were taken and are unused again.
+ */
 enum grain {
 	GRAIN_UNTOUCHED, /* never claimed, and not in memory */
 	GRAIN_MARKED,	 /* about to be a hole, or untouched again */
 	GRAIN_HOLE,	 /* likewise, and no frames */
 	GRAIN_TOUCHED,	 /* in memory, and may have been claimed */
 };
+#define GRAIN_MASK 3
+#define GRAIN_IN_VAIN 4 /* one marking; where the count is full, slots are marked one by one */
 
 static inline _Atomic uint8_t *region_grain(const struct mslot_region *region, uint64_t index)
 {
 	return (_Atomic uint8_t *)(region + 1) + (index >> GRAIN_SHIFT);
 }
 
-static inline enum grain region_grain_of(const struct mslot_region *region, uint64_t index)
+static inline uint8_t region_grain_byte(const struct mslot_region *region, uint64_t index)
 {
 	/* [acquire:attach] we see what the one saw of hints who claimed there first. [acquire:taken] as
 	 * slot_word_acquire(), where it is a hole, or about to be one. */
-	return (enum grain)atomic_load_explicit(region_grain(region, index), memory_order_acquire);
+	return atomic_load_explicit(region_grain(region, index), memory_order_acquire);
+}
+
+static inline enum grain grain_of(uint8_t byte)
+{
+	return (enum grain)(byte & GRAIN_MASK);
+}
+
+static inline uint64_t grain_generation(uint8_t byte)
+{
+	return byte / GRAIN_IN_VAIN * GEN_ONE;
 }
 
 static inline bool region_is_touched(const struct mslot_region *region, uint64_t index)
 {
-	return LIKELY(region_grain_of(region, index) == GRAIN_TOUCHED);
+	return LIKELY(region_grain_byte(region, index) == GRAIN_TOUCHED);
 }
 
 /* The grain is a hole: its slots are not in memory and say nothing of it. Others are holes one by one. */
 static inline bool region_is_hole(const struct mslot_region *region, uint64_t index)
 {
-	return region_grain_of(region, index) == GRAIN_HOLE;
+	return grain_of(region_grain_byte(region, index)) == GRAIN_HOLE;
 }
 
 /* The word of a slot, which may lie where no memory is. */
 static inline uint64_t region_word(const struct mslot_region *region, uint64_t index)
 {
-	enum grain grain = region_grain_of(region, index);
+	static const uint64_t state[] = {STATE_UNUSED, STATE_BUSY, STATE_HOLE};
+	uint8_t byte = region_grain_byte(region, index);
 
-	if (LIKELY(grain == GRAIN_TOUCHED))
+	if (LIKELY(byte == GRAIN_TOUCHED))
 		return slot_word_acquire(&region->slots[index]);
-	return grain == GRAIN_UNTOUCHED ? STATE_UNUSED : grain == GRAIN_MARKED ? STATE_BUSY : STATE_HOLE;
+	return state[grain_of(byte)] + grain_generation(byte);
 }
 
 /*

@@ -101,6 +101,14 @@ enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed)
 	}
 }
 
+void slot_set_generation(struct slot *slot, uint64_t generation)
+{
+	uint64_t never = STATE_UNUSED;
+	/* [relaxed] who comes to the slot acquires its grain. [relaxed] another was faster. */
+	atomic_compare_exchange_strong_explicit(&slot->state, &never, generation, memory_order_relaxed,
+						memory_order_relaxed);
+}
+
 /* The claimed frame is none. */
 void slot_make_hole(struct slot *slot, uint64_t claimed)
 {
@@ -372,8 +380,7 @@ bool slot_unique_retire(struct slot *slot, bool give_back, uint64_t *seen)
 	*seen = slot_word(slot);
 	while (state_is_unique(*seen) && state_raw(*seen) == 0) {
 		uint64_t next = state_word(STATE_RETIRED, *seen, 0, give_back ? 0 : 1);
-		/* [seq_cst:retire] as in swap_retire; the owner is alone. A swap, so that of two drops one is a fault.
-		 */
+		/* [seq_cst:retire] as in swap_retire. A swap, so that of two drops by the owner one is a fault. */
 		if (atomic_compare_exchange_strong_explicit(&slot->state, seen, next, memory_order_seq_cst,
 							    /* [relaxed] a failing get moved it. */
 							    memory_order_relaxed))
@@ -450,8 +457,7 @@ enum mslot_err slot_peek(const struct slot *slot, const struct mslot_type *type)
 /* Gives the word; whoever retires the slot after that sees what the caller did before. */
 uint64_t slot_call_attention(struct slot *slot)
 {
-	/* [release:attention] adds nothing, but has its place among the moves. [acquire:taken] as slot_word_acquire().
-	 */
+	/* [release:attention] adds nothing, but is a move like others. [acquire:taken] as slot_word_acquire(). */
 	return atomic_fetch_add_explicit(&slot->state, 0, memory_order_acq_rel);
 }
 
