@@ -70,9 +70,9 @@ void bench_count_percentiles(struct gbench_run *run, const struct samples *sorte
 
 static void help(void)
 {
-	printf("usage: metaslot-bench [--place=compact|scatter|node|none|CPUS] [Google Benchmark's flags]\n"
+	printf("usage: metaslot-bench [--place compact|scatter|node|none|CPUS] [Google Benchmark's flags]\n"
 	       "\n"
-	       "  --place                           threads on neighbouring cpus (default), on distant ones, each on\n"
+	       "  --place P                         threads on neighbouring cpus (default), on distant ones, each on\n"
 	       "                                    another NUMA node, where the kernel puts them, or on a list: "
 	       "0-3,8\n"
 	       "  --benchmark_list_tests            every benchmark, by name\n"
@@ -90,7 +90,7 @@ static void help(void)
 		printf("  %s\n", (*impl)->name);
 }
 
-/* Takes what is ours off the command line; false if it cannot be done. */
+/* Takes what is ours off the command line, with = or as a word of its own; false if it cannot be done. */
 static bool take_place(int *argc, char **argv)
 {
 	const char *how = "compact", *why;
@@ -99,12 +99,14 @@ static bool take_place(int *argc, char **argv)
 	for (int i = 1; i < *argc; i++)
 		if (!strncmp(argv[i], "--place=", 8))
 			how = argv[i] + 8;
+		else if (!strcmp(argv[i], "--place"))
+			how = ++i < *argc ? argv[i] : "";
 		else
 			argv[left++] = argv[i];
 	argv[ *argc = left] = NULL;
 	place = place_make(how, PLACE_LOCAL, 1, &why);
 	if (!place)
-		fprintf(stderr, "metaslot-bench: --place=%s: %s\n", how, why);
+		fprintf(stderr, "metaslot-bench: --place %s: %s\n", how, why);
 	return place;
 }
 
@@ -115,7 +117,9 @@ int main(int argc, char **argv)
 			help();
 			return 0;
 		}
-	if (!take_place(&argc, argv) || mslot_thread_register())
+	if (!take_place(&argc, argv))
+		return 2;
+	if (mslot_thread_register())
 		return 1;
 	bench_limits();
 	bench_frames();

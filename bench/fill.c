@@ -12,6 +12,7 @@
  * Read:     main(), then the measure functions.
  */
 #include "fill_region.h"
+#include "memory.h"
 #include "samples.h"
 
 #include <getopt.h>
@@ -275,7 +276,7 @@ static void run_levels(struct bench *bench, json_t *results, json_t *skipped)
 		if (levels[i] != 1000000 && !fill_fits(&bench->fill)) {
 			printf("%9s  left out: its slots need %.1f GiB, and %.1f GiB are available\n", name,
 			       (double)bench->fill.nr_frames * MSLOT_SLOT_BYTES / (1 << 30),
-			       (double)fill_available_bytes() / (1 << 30));
+			       (double)memory_available_bytes() / (1 << 30));
 			json_array_append_new(skipped, json_string(name));
 			continue;
 		}

@@ -7,7 +7,7 @@
  */
 #include "fill_region.h"
 
-#include <stdio.h>
+#include "memory.h"
 
 #define PPM 1000000u
 
@@ -27,23 +27,9 @@ void fill_close(struct fill *fill)
 	(void)mslot_region_destroy(fill->region);
 }
 
-uint64_t fill_available_bytes(void)
-{
-	FILE *file = fopen("/proc/meminfo", "r");
-	unsigned long long kib = 0;
-	char line[128];
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "MemAvailable: %llu", &kib) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return (uint64_t)kib << 10;
-}
-
 bool fill_fits(const struct fill *fill)
 {
-	return fill->nr_free < fill->nr_frames || fill->nr_frames * MSLOT_SLOT_BYTES <= fill_available_bytes() / 5 * 4;
+	return fill->nr_free < fill->nr_frames || memory_fits(fill->nr_frames * MSLOT_SLOT_BYTES);
 }
 
 static bool forget(struct mslot_segment *segment)

@@ -28,7 +28,6 @@ void fill_close(struct fill *fill);
 
 /* Whether four fifths of the memory that is available hold the slots of all frames; of a filled region it is so. */
 bool fill_fits(const struct fill *fill);
-uint64_t fill_available_bytes(void);
 
 /*
  * Parts of a million that are free: all first, then none, then more and more. NULL, or what must not be. Stale: filled

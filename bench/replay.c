@@ -55,6 +55,10 @@ static void usage(FILE *to)
 		fprintf(to, "      %s\n", alloc_impl_list()[i]->name);
 	fprintf(to,
 		"  --threads N     1 to %d (default: the trace's cpus); each cpus' worth replays a copy of its own\n"
+		"                  and takes its memory: some 90 MiB of the recorded traces, 25 MiB in mode alloc. "
+		"What "
+		"four\n"
+		"                  fifths of the available memory do not hold is refused\n"
 		"  --mode M        who chooses the frames (default address), one of\n"
 		"      address     the trace\n"
 		"      alloc       the allocator; the trace's frames stand for what it gives\n"

@@ -10,6 +10,7 @@
 #include "replay_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* More than the traces name: their kernel placed runs otherwise, and retired frames are not free yet. */
 #define FRAMES_PER_FRAME 4
@@ -102,6 +103,24 @@ static const char *apply(struct worker *worker, const struct replay_step *step)
 	return NULL;
 }
 
+/*
+ * Of the trace's frames, pages of 256. Of the pool, as measured, up to eight slots for each frame that is in use at the
+ * worst: huge pages are filled unevenly, above all where runs are split.
+ */
+static uint64_t copy_bytes(const struct trace *trace)
+{
+	int64_t in_use = 0, most = 0;
+
+	for (uint64_t i = 0; i < trace->nr_events; i++) {
+		const struct trace_event *event = &trace->events[i];
+
+		if (strchr("PAF", event->op))
+			in_use += event->op == 'F' ? -(INT64_C(1) << event->order) : INT64_C(1) << event->order;
+		most = in_use > most ? in_use : most;
+	}
+	return (uint64_t)most * 8 * MSLOT_SLOT_BYTES + (replay_parts(trace, 8) << 12);
+}
+
 static const char *open_pool(struct run *run, uint64_t nr_frames)
 {
 	run->pool = run->config->alloc->create(FRAMES_PER_FRAME * nr_frames + FRAMES_MORE);
@@ -164,5 +183,5 @@ static void close_pool(struct run *run)
 		run->config->alloc->destroy(run->pool);
 }
 
-const struct replay_mode replay_by_alloc = {open_pool, open_copy, open_worker, apply,	drop_cached,
-					    drop_held, barrier,	  is_clean,    give_up, close_pool};
+const struct replay_mode replay_by_alloc = {copy_bytes, open_pool, open_copy, open_worker, apply,     drop_cached,
+					    drop_held,	barrier,   is_clean,  give_up,	   close_pool};

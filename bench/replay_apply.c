@@ -178,6 +178,12 @@ static const char *apply(struct worker *worker, const struct replay_step *step)
 	}
 }
 
+/* Slots come in huge pages of 32768, handles in pages of 512, as their frames are named. */
+static uint64_t copy_bytes(const struct trace *trace)
+{
+	return (replay_parts(trace, 15) << 21) + (replay_parts(trace, 9) << 12);
+}
+
 static const char *open_table(struct run *run, uint64_t nr_frames)
 {
 	enum mslot_err why = MSLOT_OK;
@@ -245,5 +251,5 @@ static void close_table(struct run *run)
 		run->config->impl->region_destroy(run->region);
 }
 
-const struct replay_mode replay_by_address = {open_table, open_copy, open_worker, apply,   drop_cached,
-					      drop_held,  barrier,   is_clean,	  give_up, close_table};
+const struct replay_mode replay_by_address = {copy_bytes, open_table, open_copy, open_worker, apply,	  drop_cached,
+					      drop_held,  barrier,    is_clean,	 give_up,     close_table};

@@ -165,3 +165,21 @@ void replay_plan_free(struct replay_plan *plan)
 	free(plan->cached_pfns);
 	*plan = (struct replay_plan){0};
 }
+
+uint64_t replay_parts(const struct trace *trace, unsigned shift)
+{
+	bool *is_named = calloc((trace->nr_frames >> shift) + 1, sizeof(*is_named));
+	uint64_t nr = 0;
+
+	for (uint64_t i = 0; is_named && i < trace->nr_events; i++) {
+		const struct trace_event *event = &trace->events[i];
+		uint32_t last = (event->pfn + (UINT32_C(1) << event->order) - 1) >> shift;
+
+		for (uint32_t part = event->pfn >> shift; part <= last; part++) {
+			nr += !is_named[part];
+			is_named[part] = true;
+		}
+	}
+	free(is_named);
+	return nr;
+}

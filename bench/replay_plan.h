@@ -44,5 +44,7 @@ struct replay_plan {
 /* False where memory runs out. */
 bool replay_plan_make(const struct trace *trace, unsigned nr_members, struct replay_plan *plan);
 void replay_plan_free(struct replay_plan *plan);
+/* Of parts of 2^shift frames, how many the trace names; 0 where memory runs out. */
+uint64_t replay_parts(const struct trace *trace, unsigned shift);
 
 #endif

@@ -11,6 +11,8 @@
  */
 #include "replay_state.h"
 
+#include "memory.h"
+
 #include <metaslot/metaslot.h>
 
 #include <ck_pr.h>
@@ -182,6 +184,19 @@ static void run_rounds(struct run *run, struct replay_result *result)
 	result->seconds = seconds / round;
 }
 
+/* Before anything is made: a table that memory does not hold ends the process as it is touched. */
+static bool run_fits(struct run *run, unsigned copies)
+{
+	uint64_t bytes = run->mode->copy_bytes(run->trace) * copies;
+
+	if (!memory_available_bytes() || memory_fits(bytes))
+		return true;
+	snprintf(run->error, sizeof(run->error),
+		 "nothing was run: %u copies of the trace need %.1f GiB, and %.1f GiB are available", copies,
+		 (double)bytes / (1 << 30), (double)memory_available_bytes() / (1 << 30));
+	return false;
+}
+
 static bool run_setup(struct run *run, struct replay_result *result)
 {
 	const struct replay_config *config = run->config;
@@ -198,6 +213,8 @@ static bool run_setup(struct run *run, struct replay_result *result)
 				 (TRACE_KINDS[kind] == 'u' ? MSLOT_TYPE_UNTYPED : 0),
 		};
 	result->copies = (config->nr_threads + cpus - 1) / cpus;
+	if (!run_fits(run, result->copies))
+		return false;
 	why = run->mode->open(run, (uint64_t)run->trace->nr_frames * result->copies);
 	if (why) {
 		snprintf(run->error, sizeof(run->error), "the table: %s", why);

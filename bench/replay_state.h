@@ -73,6 +73,8 @@ struct page_meta {
 
 /* Who chooses the frames. What can fail gives NULL, or why it did. */
 struct replay_mode {
+	/* What a copy of the trace takes, in its table and of its own: an estimate, rather too high. */
+	uint64_t (*copy_bytes)(const struct trace *trace);
 	/* Makes the table for `nr_frames` frames of traces, and what a copy or a worker needs of its own. */
 	const char *(*open)(struct run *run, uint64_t nr_frames);
 	bool (*open_copy)(struct copy *copy);

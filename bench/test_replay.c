@@ -191,6 +191,24 @@ static void a_sparse_trace_costs_what_it_names(void **state)
 	replay_plan_free(&plan);
 }
 
+/* One frame of each huge page of slots, and 16 TiB of copies. */
+static void what_memory_does_not_hold_is_refused(void **state)
+{
+	enum { PARTS = 1 << 13, THREADS = 1024 };
+	struct trace_event *events = calloc(PARTS, sizeof(*events));
+	struct trace trace = {
+		.name = "wide", .nr_cpus = 1, .nr_frames = PARTS << 15, .nr_events = PARTS, .events = events};
+
+	(void)state;
+	assert_non_null(events);
+	for (uint32_t i = 0; i < PARTS; i++)
+		events[i] = (struct trace_event){.op = 'M', .pfn = i << 15};
+	assert_int_equal(replay_parts(&trace, 15), PARTS);
+	assert_non_null(strstr(replay(impl_find("mslot"), &trace, THREADS, false, 1).error,
+			       "1024 copies of the trace need 16416.0 GiB, and "));
+	free(events);
+}
+
 static void every_allocator_applies_every_event(void **state)
 {
 	struct trace trace = draw_trace();
@@ -280,6 +298,7 @@ int main(void)
 		cmocka_unit_test(an_event_that_cannot_be_applied_is_named),
 		cmocka_unit_test(a_trace_without_events_is_applied),
 		cmocka_unit_test(a_sparse_trace_costs_what_it_names),
+		cmocka_unit_test(what_memory_does_not_hold_is_refused),
 		cmocka_unit_test(every_allocator_applies_every_event),
 		cmocka_unit_test(an_event_that_no_allocator_can_apply_is_named),
 		cmocka_unit_test(an_allocator_that_is_wrong_is_seen),

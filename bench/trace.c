@@ -38,27 +38,39 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct reader *in, cons
 	return false;
 }
 
+/* What zlib has met in the file, or NULL. */
+static const char *damage(struct reader *in)
+{
+	int err;
+	const char *why = gzerror(in->file, &err);
+
+	switch (err) {
+	case Z_OK:
+	case Z_STREAM_END:
+		return NULL;
+	case Z_DATA_ERROR:
+		return "the compressed data is damaged";
+	case Z_BUF_ERROR:
+		return "the compressed data ends early";
+	default:
+		return why;
+	}
+}
+
 /* Reads the next line, without its end. 1 read, 0 the end of the file, -1 refused. */
 static int next_line(struct reader *in, char text[LINE_BYTES])
 {
-	int err;
-
 	in->line++;
 	if (!gzgets(in->file, text, LINE_BYTES)) {
-		const char *why = gzerror(in->file, &err);
-		if (err == Z_OK || err == Z_STREAM_END)
-			return 0;
-		refuse(in, "%s", err == Z_BUF_ERROR ? "the compressed data ends early" : why);
-		return -1;
+		const char *why = damage(in);
+		if (why)
+			refuse(in, "%s", why);
+		return why ? -1 : 0;
 	}
 	size_t bytes = strlen(text);
 	if (bytes == 0 || text[bytes - 1] != '\n') {
-		gzerror(in->file, &err);
-		if (err != Z_OK && err != Z_STREAM_END)
-			refuse(in, "the compressed data is damaged or ends early");
-		else
-			refuse(in, bytes + 1 >= LINE_BYTES ? "the line is too long"
-							   : "the line does not end, or holds a zero byte");
+		refuse(in, bytes + 1 >= LINE_BYTES ? "the line is too long"
+						   : "the line does not end, or holds a zero byte");
 		return -1;
 	}
 	text[bytes - 1] = '\0';
@@ -198,6 +210,20 @@ static bool ends_with_length(const char *path, uint64_t bytes)
 	return length > 0 && length <= bytes;
 }
 
+/* A wrong line may come of damage that zlib sees only later, by the checksum: so the rest is read, within reason. */
+static void look_for_damage(struct reader *in)
+{
+	static const unsigned most = 1 << 16;
+	char bytes[1 << 14];
+	const char *why;
+
+	for (unsigned i = 0; i < most && gzread(in->file, bytes, sizeof(bytes)) > 0; i++)
+		;
+	why = damage(in);
+	if (why)
+		refuse(in, "%s", why);
+}
+
 bool trace_read(const char *path, struct trace *trace, char *error, unsigned error_bytes)
 {
 	struct reader in = {.file = gzopen(path, "rb"), .path = path, .error = error, .error_bytes = error_bytes};
@@ -214,6 +240,8 @@ bool trace_read(const char *path, struct trace *trace, char *error, unsigned err
 	if (got == 0)
 		refuse(&in, "the file is empty");
 	ok = got == 1 && parse_header(&in, text, trace) && read_events(&in, trace);
+	if (!ok && !gzdirect(in.file))
+		look_for_damage(&in);
 	if (ok && !gzdirect(in.file) && !ends_with_length(path, (uint64_t)gztell(in.file)))
 		ok = refuse(&in, "something follows the compressed data");
 	/* The checksum is only looked at now. */

@@ -44,6 +44,12 @@ static struct {
 	_Atomic uint64_t nr_signals, nr_forks;
 } faults;
 
+/* What was done to this process; with the fault kill, of_children adds up what was done to each, and is shared. */
+struct counts {
+	uint64_t signals, stops, forks, failed;
+};
+static struct counts *of_children;
+
 bool stress_has_fault(enum fault fault)
 {
 	return stress_run.options.faults >> fault & 1;
@@ -189,10 +195,34 @@ void faults_end(void)
 		pthread_join(faults.forks, NULL);
 }
 
+bool faults_share_counts(void)
+{
+	void *shared = mmap(NULL, sizeof(*of_children), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	of_children = shared == MAP_FAILED ? NULL : shared;
+	return of_children;
+}
+
+static struct counts count(void)
+{
+	struct counts own = {faults.nr_signals, faults.stops ? faults.stops->nr : 0, faults.nr_forks,
+			     malloc_faults_count()};
+
+	if (!of_children)
+		return own;
+	/* Of the parent, nothing is counted. */
+	of_children->signals += own.signals;
+	of_children->stops += own.stops;
+	of_children->forks += own.forks;
+	of_children->failed += own.failed;
+	return *of_children;
+}
+
 void faults_report(void)
 {
 	if (!stress_run.options.faults)
 		return;
+	struct counts counts = count();
 	printf("faults:");
 	for (unsigned i = 0; i < FAULT_NR; i++)
 		if (stress_has_fault(i))
@@ -200,12 +230,12 @@ void faults_report(void)
 	if (stress_has_fault(FAULT_STALL))
 		stall_report();
 	if (stress_has_fault(FAULT_SIGNALS))
-		printf("; %" PRIu64 " signals", faults.nr_signals);
+		printf("; %" PRIu64 " signals", counts.signals);
 	if (stress_has_fault(FAULT_STOP))
-		printf("; %" PRIu64 " stops", faults.stops->nr);
+		printf("; %" PRIu64 " stops", counts.stops);
 	if (stress_has_fault(FAULT_FORK))
-		printf("; %" PRIu64 " forks", faults.nr_forks);
+		printf("; %" PRIu64 " forks", counts.forks);
 	if (stress_has_fault(FAULT_MALLOC))
-		printf("; %" PRIu64 " allocations failed", malloc_faults_count());
+		printf("; %" PRIu64 " allocations failed", counts.failed);
 	printf("\n");
 }

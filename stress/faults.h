@@ -23,7 +23,10 @@ void faults_begin_process(void);
 void faults_begin(void);
 /* Ends what was begun, and checks what it has to show. The workers still run. */
 void faults_end(void);
-/* One line of what happened. */
+/* Before the first child process, so that faults_report() has what happened in all of them; false if there is no
+ * memory. */
+bool faults_share_counts(void);
+/* One line of what happened; in each child process, once. */
 void faults_report(void);
 
 /* ---- kill.c: the whole run is a child's, again and again; gives the exit status ---- */

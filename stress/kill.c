@@ -162,6 +162,8 @@ int kill_rounds(int (*run)(void))
 	double until = stress_now() + options->seconds;
 	unsigned nr_rounds = 0;
 
+	if (!faults_share_counts())
+		return 77;
 	options->seconds = ROUND_SECONDS;
 	do {
 		int status = 0;

@@ -2,8 +2,8 @@
  *
  * metaslot-stress: runs one mix on many threads, then asks the audit.
  *
- * Promises: exit 0 held, 1 broken, 2 usage, 77 cannot run here; what was asked for as JSON is written in both
- *           of the first two cases.
+ * Promises: exit 0 held, 1 broken, 2 usage, 77 cannot run here; what was asked for as JSON or summary is written in
+ *           both of the first two cases, or the status is 1.
  * Read:     main(), run(), finish(). A thread that sees something broken says so and stays where it is, as the table
  *           can no longer be trusted; the main thread then reports what there is and ends the process.
  */
@@ -105,16 +105,16 @@ static _Noreturn void finish(void)
 	if (what)
 		/* What the oracle saw counts too. */
 		totals.nr_broken = 1 + (mslot_audit(stress_region, &audit) ? 0 : audit.nr_broken);
-	soak_end(!what);
+	bool written = soak_end(!what);
 	report_lines(options, &totals);
 	if (options->json && !report_json(options, &totals)) {
 		fputs("metaslot-stress: the JSON could not be written\n", stderr);
-		_exit(what ? 1 : 77);
+		written = false;
 	}
 	/* exit(), so that sanitizers have their say; but not beside stuck threads. */
 	if (what)
 		_exit(1);
-	exit(0);
+	exit(written ? 0 : 1);
 }
 
 static _Noreturn void cannot_run(const char *why)
@@ -212,8 +212,6 @@ static int run(void)
 	const struct options *options = &stress_run.options;
 	double seconds = soak_begin();
 
-	if (seconds < 0)
-		cannot_run("the summary is of another run, or unreadable");
 	prepare();
 	look_on(seconds);
 	faults_end();

@@ -3,6 +3,7 @@
  * Reads the command line; refuses whatever it does not understand to the last character.
  */
 #include "faults.h"
+#include "soak.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -32,8 +33,8 @@ static int usage(FILE *to, int status)
 	fputs("metaslot-stress [--threads N (2)] [--seconds S (2)] [--mix NAME (refcount)] [--seed N] [--json FILE]\n"
 	      "                [--fault NAME]... [--stall S] [--audit S] [--summary FILE] [--sequence]\n"
 	      "                [--place compact|scatter|node|none|CPUS] [--memory local|remote|interleaved]\n"
-	      "exit status: 0 held, 1 broken, 2 usage, 77 cannot run here\n"
-	      "--fault     may be given several times\n"
+	      "exit status: 0 held, 1 broken, or a file could not be written, 2 usage, 77 cannot run here\n"
+	      "--fault     may be given several times; not stall, --json or --summary with kill\n"
 	      "--stall     how long the reader of the fault stall stays inside (2)\n"
 	      "--audit     pauses all threads and audits, each so many seconds (60 in runs of 120 or more)\n"
 	      "--summary   keeps the sums of a long run in FILE, and continues what FILE says was done\n"
@@ -160,6 +161,20 @@ static bool can_plant(const struct options *options)
 	return true;
 }
 
+/* With the fault kill, the run is one child process after another, and none of them as long as a stay. */
+static bool can_be_children(const struct options *options, const char *json)
+{
+	const char *what = options->faults >> FAULT_STALL & 1 ? "--fault stall"
+			   : options->summary		      ? "--summary"
+			   : json			      ? "--json"
+							      : NULL;
+
+	if (!(options->faults >> FAULT_KILL & 1) || !what)
+		return true;
+	fprintf(stderr, "metaslot-stress: %s is not for --fault kill, whose processes live for half a second\n", what);
+	return false;
+}
+
 int options_read(struct options *options, int argc, char **argv)
 {
 	static const struct option known[] = {{"threads", 1, 0, 't'}, {"seconds", 1, 0, 's'},  {"mix", 1, 0, 'm'},
@@ -192,8 +207,13 @@ int options_read(struct options *options, int argc, char **argv)
 		unsigned most = 32 * (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 		options->nr_threads = most < STRESS_THREADS_MOST ? most : STRESS_THREADS_MOST;
 	}
-	if (!can_plant(options))
+	if (!can_plant(options) || !can_be_children(options, json))
 		return 2;
+	const char *why = soak_open(options);
+	if (why) {
+		fprintf(stderr, "metaslot-stress: --summary %s: %s\n", options->summary, why);
+		return 2;
+	}
 	/* Once all else is good: what is refused leaves the file as it was. */
 	if (json && !(options->json = fopen(json, "w"))) {
 		fprintf(stderr, "metaslot-stress: --json %s: cannot be written\n", json);

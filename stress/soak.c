@@ -12,9 +12,11 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What a run may grow by once it is warm. */
 #define GROWTH_KIB 16384
+#define NAME_BYTES 4096
 
 static struct {
 	double seconds;
@@ -33,17 +35,37 @@ static uint64_t workers_ops(void)
 	return ops;
 }
 
-double soak_begin(void)
+/* What is written first, and then takes the summary's name; false if that would be too long. */
+static bool name_next(char next[NAME_BYTES], const char *summary)
 {
-	const struct options *options = &stress_run.options;
+	return snprintf(next, NAME_BYTES, "%s.next", summary) < NAME_BYTES;
+}
+
+static bool can_write(const char *summary)
+{
+	char next[NAME_BYTES];
+	FILE *file = name_next(next, summary) ? fopen(next, "w") : NULL;
+
+	if (!file)
+		return false;
+	fclose(file);
+	return remove(next) == 0;
+}
+
+const char *soak_open(const struct options *options)
+{
 	json_int_t threads = 0, ops = 0, claims = 0, audits = 0, runs = 0, faults = 0;
 	const char *mix = "";
 	int held = 1;
-	json_t *summary = options->summary ? json_load_file(options->summary, 0, NULL) : NULL;
+	json_t *summary;
 
 	before.held = true;
-	if (!summary)
-		return options->seconds;
+	if (!options->summary)
+		return NULL;
+	if (access(options->summary, F_OK))
+		return can_write(options->summary) ? NULL : "cannot be written";
+	summary = json_load_file(options->summary, 0, NULL);
+	/* Of nothing, json_unpack() fails, too. */
 	bool is_ours = json_unpack(summary, "{s:s, s:I, s:I, s:F, s:I, s:I, s:I, s:I, s:b}", "mix", &mix, "threads",
 				   &threads, "faults", &faults, "seconds", &before.seconds, "ops", &ops, "claims",
 				   &claims, "audits", &audits, "runs", &runs, "held", &held) == 0 &&
@@ -56,29 +78,42 @@ double soak_begin(void)
 	before.runs = (uint64_t)runs;
 	before.held = held;
 	if (!is_ours)
-		return -1;
+		return "the file is there, and is no summary of a run of this mix with these threads and faults";
+	return can_write(options->summary) ? NULL : "cannot be written";
+}
+
+double soak_begin(void)
+{
+	const struct options *options = &stress_run.options;
+
+	if (!before.runs)
+		return options->seconds;
 	printf("continues %.0f of %g s, %" PRIu64 " ops, %" PRIu64 " audits\n", before.seconds, options->seconds,
 	       before.ops, before.audits);
 	return options->seconds > before.seconds ? options->seconds - before.seconds : 0;
 }
 
-static void write_summary(double seconds, uint64_t ops, uint64_t claims, bool held)
+/* True if there is none to be written. */
+static bool write_summary(double seconds, uint64_t ops, uint64_t claims, bool held)
 {
 	const struct options *options = &stress_run.options;
-	char next[4096];
+	char next[NAME_BYTES];
 	json_t *json;
 
-	if (!options->summary || snprintf(next, sizeof(next), "%s.next", options->summary) >= (int)sizeof(next))
-		return;
+	if (!options->summary)
+		return true;
 	json = json_pack("{s:s, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "mix", options->mix->name,
 			 "threads", (json_int_t)options->nr_threads, "faults", (json_int_t)options->faults, "seconds",
 			 before.seconds + seconds, "ops", (json_int_t)(before.ops + ops), "claims",
 			 (json_int_t)(before.claims + claims), "audits", (json_int_t)(before.audits + nr_audits),
 			 "runs", (json_int_t)(before.runs + 1), "seed", (json_int_t)options->seed, "rss_kib",
 			 (json_int_t)stress_rss_kib(), "held", before.held && held);
-	if (!json || json_dump_file(json, next, JSON_INDENT(2)) || rename(next, options->summary))
+	bool written = json && name_next(next, options->summary) && !json_dump_file(json, next, JSON_INDENT(2)) &&
+		       !rename(next, options->summary);
+	if (!written)
 		fprintf(stderr, "metaslot-stress: the summary could not be written\n");
 	json_decref(json);
+	return written;
 }
 
 static void compare_memory(void)
@@ -121,10 +156,10 @@ void soak_audit(void)
 	printf("audit %" PRIu64 " after %.0f s: clean, %" PRIu64 " in use, %" PRIu64 " ops, %" PRIu64 " KiB\n",
 	       nr_audits, before.seconds + seconds, in_use, before.ops + ops, stress_rss_kib());
 	fflush(stdout);
-	write_summary(seconds, ops, claims, true);
+	(void)write_summary(seconds, ops, claims, true);
 }
 
-void soak_end(bool held)
+bool soak_end(bool held)
 {
-	write_summary(stress_run.ran_for, workers_ops(), workers_claims(), held);
+	return write_summary(stress_run.ran_for, workers_ops(), workers_claims(), held);
 }

@@ -7,12 +7,13 @@
 
 #include "run.h"
 
-/* Reads the summary to be continued, if there is one: what is left to run, or 0 if all was done. Negative: it is
- * another run's, or unreadable. */
+/* Reads the summary to be continued, if there is one; NULL, or why the file that these options name cannot be used. */
+const char *soak_open(const struct options *options);
+/* What is left to run, or 0 if all was done. */
 double soak_begin(void);
 /* Parks the workers, audits the table, compares memory, writes the summary. */
 void soak_audit(void);
-/* Adds the rest, when the run has ended. */
-void soak_end(bool held);
+/* Adds the rest, when the run has ended. False if the summary could not be written. */
+bool soak_end(bool held);
 
 #endif
