@@ -246,6 +246,54 @@ static void a_forgotten_handle_is_dead(void **state)
 	mslot_unique_drop(mslot_unique_from_raw(region, PADDR(3), NULL));
 }
 
+/* ---- the on_drop of the old type ---- */
+
+static enum mslot_err answers[3];
+
+static void on_drop_wait(void *meta, uint64_t paddr, void *memory)
+{
+	(void)meta, (void)paddr, (void)memory;
+	answers[0] = mslot_barrier(region);
+	answers[1] = mslot_synchronize();
+	answers[2] = mslot_thread_unregister();
+}
+
+static void on_drop_must_not_wait_in_a_repurpose_either(void **state)
+{
+	static const struct mslot_type waiting = {.on_drop = on_drop_wait, .flags = MSLOT_TYPE_IMMEDIATE};
+	struct mslot_unique *unique = claim(3, &waiting);
+	(void)state;
+
+	assert_err(mslot_unique_repurpose(unique, &immediate, NULL), MSLOT_OK);
+	for (unsigned i = 0; i < 3; i++)
+		assert_err(answers[i], MSLOT_BUSY);
+	assert_err(mslot_barrier(region), MSLOT_OK);
+	mslot_unique_drop(unique);
+}
+
+static void at_the_backlog_limit_no_frame_becomes_deferred(void **state)
+{
+	const struct mslot_region_config config = {.nr_frames = 64, .backlog_limit = 16};
+	struct mslot_region *limited = mslot_region_create(&config, NULL);
+	struct mslot_unique *unique = mslot_unique_claim(limited, 63 * FRAME, &immediate, NULL, NULL);
+	enum mslot_err why = MSLOT_OK;
+	(void)state;
+
+	/* Nothing comes back meanwhile; under qsbr, as we are not quiescent. */
+	mslot_read_lock();
+	for (uint64_t i = 0; i < 63 && !why; i++)
+		mslot_frame_drop(mslot_frame_claim(limited, i * FRAME, &deferred, NULL, &why));
+	assert_err(why, MSLOT_BUSY);
+	assert_err(mslot_unique_repurpose(unique, &deferred, NULL), MSLOT_BUSY);
+	assert_ptr_equal(mslot_unique_type(unique), &immediate);
+	assert_err(mslot_unique_repurpose(unique, &noting, NULL), MSLOT_OK);
+	mslot_read_unlock();
+	assert_err(mslot_barrier(limited), MSLOT_OK);
+	assert_err(mslot_unique_repurpose(unique, &deferred, NULL), MSLOT_OK);
+	mslot_unique_drop(unique);
+	assert_err(mslot_region_destroy(limited), MSLOT_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +308,8 @@ int main(void)
 		TEST(a_handle_of_a_retired_frame_is_dead),
 		TEST(a_unique_handle_of_a_shared_frame_is_dead),
 		TEST(a_forgotten_handle_is_dead),
+		TEST(on_drop_must_not_wait_in_a_repurpose_either),
+		TEST(at_the_backlog_limit_no_frame_becomes_deferred),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

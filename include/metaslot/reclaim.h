@@ -36,7 +36,7 @@ extern "C" {
  *
  * Order:    a mutex orders it against the grace-period thread.
  * Progress: blocking (a mutex; allocates).
- * Context:  a thread that is not registered, with the library or with liburcu's flavor of it.
+ * Context:  a thread that is not registered, with the library or with liburcu's flavor of it; outside reader sections.
  * Errors:   INVALID: already registered; NO_MEMORY: the thread, or the library's own, could not be set up.
  */
 MSLOT_API enum mslot_err mslot_thread_register(void);
@@ -54,8 +54,8 @@ MSLOT_API enum mslot_err mslot_thread_unregister(void);
 /** Enters a reader section; sections nest. Progress: wait-free. Context: a registered, online thread. Order: acquires
  *  `retire`: what a finished grace period waited for is not to be found any more. */
 MSLOT_API void mslot_read_lock(void);
-/** Leaves a reader section. Without a matching mslot_read_lock(), later sections of this thread protect nothing and its
- *  waits answer BUSY; a fault in hardened builds, except under qsbr. Progress: wait-free. Order: releases `grace`. */
+/** Leaves a reader section. Without a matching mslot_read_lock(), later sections of this thread protect nothing, and no
+ *  grace period of the process may end any more; a fault in hardened builds, except under qsbr. Progress: wait-free. Order: releases `grace`. */
 MSLOT_API void mslot_read_unlock(void);
 
 /*
@@ -78,7 +78,8 @@ static const char *const mslot_needs_qsbr __attribute__((used)) = &mslot_flavor_
  * @why     set on failure; may be NULL
  *
  * Owner:    nobody; the pointer is valid until the enclosing mslot_read_unlock() (qsbr: until the thread's
- *           next mslot_quiescent_state() or mslot_thread_offline()).
+ *           next mslot_quiescent_state() or mslot_thread_offline(), or its next call that may wait for a grace period,
+ *           such as a claim in a region with `claims_may_wait`: sections are nothing there, so it does wait).
  * Order:    acquires `publish`.
  * Progress: wait-free, writes nothing.
  * Context:  inside a reader section.

@@ -50,7 +50,7 @@ struct mslot_type {
 	 * may drop other frames (chains do not recurse), but not mslot_barrier(), mslot_synchronize(),
 	 * mslot_region_destroy(), mslot_stats() or the registration calls. It runs on the dropping thread, for a
 	 * deferred type on any registered thread or the library's own. It must not block for long: grace periods
-	 * wait for it.
+	 * wait for it. Nor may the thread be cancelled in it, or exit: the frame would stay retired for good.
 	 */
 	void (*on_drop)(void *meta, uint64_t paddr, void *memory);
 	unsigned flags; /**< MSLOT_TYPE_*; others are INVALID */
@@ -134,7 +134,8 @@ MSLOT_API enum mslot_err mslot_region_destroy(struct mslot_region *region);
 
 /**
  * Marks a range that is no memory (reserved, a device's, missing): a hole, until the region ends. Its frames are never
- * allocated; claim, get and peek answer OUT_OF_BOUND, mslot_view() answers MSLOT_STATUS_HOLE.
+ * allocated; claim, get and peek answer OUT_OF_BOUND, restoring and raw drops NOT_FORGOTTEN, mslot_view()
+ * MSLOT_STATUS_HOLE.
  *
  * @start, @end  byte addresses of the first frame and one past the last
  *

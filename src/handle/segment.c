@@ -222,7 +222,8 @@ enum mslot_err mslot_segment_from_raw(struct mslot_region *region, uint64_t star
 			uint64_t seen = slot_word(&slots[i]);
 
 			for (uint64_t done = i; done--;)
-				(void)slot_forget(&slots[done], INTO_RAW);
+				slot_verdict_settle(&slots[done], slot_forget(&slots[done], INTO_RAW),
+						    "mslot_segment_from_raw");
 			if (err == MSLOT_OVERFLOW)
 				slot_fault(MSLOT_FAULT_OVERFLOW, "mslot_segment_from_raw", &slots[i], seen);
 			return err;

@@ -100,6 +100,12 @@ enum mslot_err mslot_unique_repurpose(struct mslot_unique *unique, const struct 
 	}
 	if (!type_is_valid(type))
 		return MSLOT_INVALID;
+	/* One more frame will wait at its end, as after a claim. */
+	if (type_is_immediate(slot_type(slot))) {
+		err = claim_check(slot_region(slot), type);
+		if (err)
+			return err;
+	}
 	if (state_of(seen) == STATE_UNIQUE_SEEN) {
 		err = mslot_synchronize();
 		if (err)
@@ -107,8 +113,13 @@ enum mslot_err mslot_unique_repurpose(struct mslot_unique *unique, const struct 
 		slot_publish_unique(slot, seen);
 	}
 	const struct mslot_type *old = slot_type(slot);
-	if (old->on_drop)
+	if (old->on_drop) {
+		bool was_in_on_drop = reclaim_in_on_drop;
+
+		reclaim_in_on_drop = true;
 		old->on_drop(slot->meta, slot_paddr(slot_region(slot), slot), slot_memory(slot_region(slot), slot));
+		reclaim_in_on_drop = was_in_on_drop;
+	}
 	slot_fill(slot, type, meta);
 	return MSLOT_OK;
 }

@@ -26,6 +26,7 @@
 
 _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
 _Thread_local struct reclaim_newest reclaim_newest __attribute__((tls_model("initial-exec")));
+_Thread_local bool reclaim_in_on_drop __attribute__((tls_model("initial-exec")));
 struct reclaim_periods reclaim_periods;
 struct reclaim_counts reclaim_counts;
 _Atomic uint64_t reclaim_nr_threads;
@@ -256,7 +257,8 @@ bool reclaim_must_not_wait(void)
 {
 	struct reclaim_thread *self = reclaim_self;
 
-	return immediate.running || grace_thread_is_self() || (self && (self->recycling || grace_in_section()));
+	return immediate.running || reclaim_in_on_drop || grace_thread_is_self() ||
+	       (self && (self->recycling || grace_in_section()));
 }
 
 enum mslot_err reclaim_make_room(struct mslot_region *region)

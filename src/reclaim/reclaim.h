@@ -144,6 +144,9 @@ static inline bool reclaim_has_room(const struct mslot_region *region)
 	       atomic_load_explicit(region_backlog(region), memory_order_relaxed) < reclaim_admits_below(region);
 }
 
+/* Of the calling thread: it is in an on_drop that no reclaim has called. */
+extern _Thread_local bool reclaim_in_on_drop __attribute__((tls_model("initial-exec")));
+
 /* Whether the caller must not wait for a grace period, as it would wait for itself. */
 bool reclaim_must_not_wait(void);
 

@@ -48,6 +48,7 @@ static void unregister(void *thread)
 
 enum mslot_err reclaim_spawn(void *(*fn)(void *arg), void *arg)
 {
+	static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
 	pthread_attr_t attr;
 	pthread_t thread;
 	sigset_t all, before;
@@ -56,8 +57,10 @@ enum mslot_err reclaim_spawn(void *(*fn)(void *arg), void *arg)
 	if (pthread_attr_init(&attr))
 		return MSLOT_NO_MEMORY;
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	/* Signals are for the program's threads. */
+	/* Signals are for the program's threads, but those that an on_drop there causes itself. */
 	sigfillset(&all);
+	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		sigdelset(&all, own[i]);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	err = pthread_create(&thread, &attr, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

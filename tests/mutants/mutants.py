@@ -186,6 +186,8 @@ CACHES = [
     ("what was marked in vain is as if it had not been", "alloc/hole.c", "GRAIN_HOLE : GRAIN_IN_VAIN", "GRAIN_HOLE : 0"),
     ("the generation of a grain is lost at its first claim", "table/region.c",
      "\t\t\tset_generations(region, index, grain_generation(byte));", "\t\t\t(void)set_generations;"),
+    ("an on_drop may wait where a frame is repurposed", "handle/unique.c", "\t\treclaim_in_on_drop = true;\n", ""),
+    ("a frame becomes deferred at the limit", "handle/unique.c", "if (type_is_immediate(slot_type(slot)))", "if (false)"),
     ("hints of a hole are given back", "alloc/find.c",
      "state_of(region_word(region, at)) == STATE_UNUSED", "state_of(slot_word(&region->slots[at])) == STATE_UNUSED"),
     ("a region is in use while the library alone holds frames", "reclaim/reclaim.c",
