@@ -55,7 +55,8 @@ MSLOT_API enum mslot_err mslot_thread_unregister(void);
  *  `retire`: what a finished grace period waited for is not to be found any more. */
 MSLOT_API void mslot_read_lock(void);
 /** Leaves a reader section. Without a matching mslot_read_lock(), later sections of this thread protect nothing, and no
- *  grace period of the process may end any more; a fault in hardened builds, except under qsbr. Progress: wait-free. Order: releases `grace`. */
+ *  grace period of the process may end any more; a fault in hardened builds, except under qsbr. Progress: wait-free.
+ *  Order: releases `grace`. */
 MSLOT_API void mslot_read_unlock(void);
 
 /*
