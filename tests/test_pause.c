@@ -92,6 +92,10 @@ static uint64_t two_periods_ns(void (*ask)(void))
 	nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
 	mslot_thread_online();
 	mslot_frame_drop(mslot_frame_claim(region, PADDR(1), &deferred, NULL, NULL));
+	/* The library's thread has seen it, and pauses. */
+	mslot_thread_offline();
+	nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+	mslot_thread_online();
 	if (ask)
 		ask();
 	mslot_thread_offline();
