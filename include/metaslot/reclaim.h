@@ -6,7 +6,7 @@
  * Dropping costs no wait and no memory: retired slots are linked through themselves, in batches of one
  * grace period. The thread that retired them recycles them later, a few at each further drop; where it
  * pauses, exits or never was registered, the library's grace-period thread does. Frames come back within a
- * millisecond in the median, and two at most where no reader stays and no processor is overloaded.
+ * millisecond or so where no reader stays and no processor is overloaded.
  *
  *   flavor   reader section                                   chosen by the meson option `flavor`
  *   memb     two plain stores, membarrier(2) by the updater   (default)

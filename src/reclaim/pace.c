@@ -7,7 +7,7 @@
  * Read:     pace_pause().
  *
  * Each grace period interrupts every processor that runs one of our threads, for 10 to 20 us where the machine is
- * virtual. So the fewer slots wait, the longer they do, but less than a millisecond in the mean. The more there are,
+ * virtual. So the fewer slots wait, the longer they do, but less than a millisecond. The more there are,
  * the shorter is the pause, so that they are in the cache still; but not so short that the interruptions cost more than
  * the cache.
  */
@@ -18,7 +18,7 @@
 
 #define URGENT_NS 50000
 #define LEAST_NS 200000
-#define MOST_NS 1500000
+#define MOST_NS 800000
 /* Of all slots that wait, together: 2000 wait for half a millisecond, an eighth of a megabyte. */
 #define SLOTS_NS 1000000000
 
