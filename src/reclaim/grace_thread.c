@@ -178,8 +178,8 @@ static bool cycle(struct reclaim_thread *self, bool flip_all)
 	retire_queue_rotate(&orphans, period + 1, period);
 	collect_all();
 	grace_online();
-	reclaim_drain(self, &orphans, UINT64_MAX);
-	if (give_back_upward())
+	/* Where nothing was recycled there is nothing to flush, and to move hints would be in the way of a proof. */
+	if (reclaim_drain(self, &orphans, UINT64_MAX) && give_back_upward())
 		give_back_upward()->flush();
 	reclaim_count_flush(self);
 	grace_offline();
