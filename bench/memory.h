@@ -24,10 +24,12 @@ static inline uint64_t memory_available_bytes(void)
 	return (uint64_t)kib << 10;
 }
 
-/* Whether four fifths of what is available hold so much. */
+/* Whether four fifths of what is available hold so much; also where that is not known. */
 static inline bool memory_fits(uint64_t bytes)
 {
-	return bytes <= memory_available_bytes() / 5 * 4;
+	uint64_t available = memory_available_bytes();
+
+	return !available || bytes <= available / 5 * 4;
 }
 
 #endif

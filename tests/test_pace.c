@@ -170,8 +170,8 @@ static void a_claim_that_is_refused_hastens_grace_periods(void **state)
 }
 
 /*
- * Where nobody hastens them, a pause of more than a millisecond is between two. Here there are six in a millisecond at
- * least. Whether they come so fast depends on what else runs here: tried again.
+ * Where nobody hastens them, a pause of 0.8 ms is between two. Here there are more than six in a millisecond. Whether
+ * they come so fast depends on what else runs here: tried again.
  */
 static void grace_periods_come_faster_while_claims_are_refused(void **state)
 {

@@ -35,8 +35,8 @@ struct mslot_view {
 	enum mslot_status status;
 	uint32_t ref_count;  /**< references, forgotten ones included; a unique frame has 1 */
 	uint32_t raw_count;  /**< forgotten references */
-	uint32_t generation; /**< incarnations so far, modulo 2^17; a claim of several frames that is refused counts,
-				too, and so does a hole */
+	uint32_t generation; /**< incarnations so far, modulo 2^17; a refused claim of several frames counts, too,
+				and a refused hole */
 	const struct mslot_type *type; /**< NULL where there is no metadata: unused, busy, hole, broken */
 };
 

@@ -114,7 +114,7 @@ MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_unique_from_raw(struct m
  * @meta    `type->meta_bytes` bytes, copied after the old type's on_drop; not in the slot; NULL for zeros
  *
  * Order:    acquires the end of the grace period where there is one.
- * Progress: wait-free, or blocking for a grace period as said.
+ * Progress: wait-free, or blocking for a grace period as said, or at the backlog limit, as a claim.
  * Context:  a registered thread; where it would have to wait, outside reader sections and on_drop.
  * Errors:   INVALID: `type`; BUSY: it would have to wait and must not, or the new type is deferred, the old one is
  *           not, and the backlog is at its limit; nothing has changed.

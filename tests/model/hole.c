@@ -129,6 +129,13 @@ static void see_lone_hole(void)
 	look(LONE, STATE_HOLE);
 }
 
+/* Its slot was never claimed, and has a generation nevertheless. */
+static void lone_in_vain(void)
+{
+	untouched_grain();
+	atomic_store_explicit(region_grain(model_region, LONE), GRAIN_IN_VAIN, memory_order_relaxed);
+}
+
 static void see_lone_marked(void)
 {
 	look(LONE, STATE_BUSY);
@@ -142,6 +149,12 @@ static void see_unique_1(void)
 static void one_won(void)
 {
 	MODEL_CHECK(model_count(MODEL_WON) == 1 && model_count(MODEL_FAULTS) == 0);
+}
+
+static void one_won_of_second(void)
+{
+	one_won();
+	MODEL_CHECK(state_generation(region_word(model_region, LONE)) == 1);
 }
 
 static void both_or_none(void)
@@ -158,6 +171,8 @@ const struct model models[] = {
 	{"hole/see-unique", 4, hold_0, NULL, {drop_0_own_1, see_unique_1}},
 	{"hole/mark-claim", 3, NULL, both_or_none, {mark_both, claim_1}},
 	{"hole/mark-claim-grain", 3, untouched_grain, one_won, {mark_lone, claim_lone}},
+	{"hole/claim-in-vain", 4, lone_in_vain, one_won_of_second, {claim_lone, claim_lone}},
+	{"hole/mark-in-vain", 3, lone_in_vain, one_won_of_second, {mark_lone, claim_lone}},
 	{"hole/mark-alloc", 2, hold_0_and_1, one_won, {mark_2, alloc}},
 	{"hole/one-moves", 2, hold_0_and_2, NULL, {drop_0_mark_1, alloc_must}},
 	{0},
