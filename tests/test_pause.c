@@ -140,17 +140,17 @@ static void find_none(void)
 #define DROPS_ARE_SLOW false
 #endif
 
-static struct mslot_frame *many[2048];
+static struct mslot_frame *many[4096];
 
 static void claim_many(void)
 {
-	for (uint64_t i = 0; i < 2048; i++)
+	for (uint64_t i = 0; i < 4096; i++)
 		many[i] = mslot_frame_claim(other, i * FRAME, &deferred, &seven, NULL);
 }
 
 static void retire_many(void)
 {
-	for (uint64_t i = 0; i < 2048; i++)
+	for (uint64_t i = 0; i < 4096; i++)
 		mslot_frame_drop(many[i]);
 }
 
@@ -202,7 +202,7 @@ static void few_slots_wait_for_long_unless_somebody_asks(void **state)
 	mslot_frame_drop(frame);
 	assert_err(mslot_region_destroy(other), MSLOT_OK);
 
-	config.nr_frames = 2048;
+	config.nr_frames = 4096;
 	other = mslot_region_create(&config, NULL);
 	assert_true(DROPS_ARE_SLOW || comes_within(most_ns, retire_many, claim_many));
 	assert_err(mslot_region_destroy(other), MSLOT_OK);

@@ -19,8 +19,8 @@
 #define URGENT_NS 50000
 #define LEAST_NS 200000
 #define MOST_NS 800000
-/* Of all slots that wait, together: 2000 wait for half a millisecond, an eighth of a megabyte. */
-#define SLOTS_NS 1000000000
+/* Of all slots that wait, together: 4000 wait for half a millisecond, a quarter of a megabyte. */
+#define SLOTS_NS 2000000000
 
 static sem_t asked;
 /* Whether posting it is of use. */
