@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The pools behind alloc_impl.h that are made of slots: a free list and a bitmap behind one lock, and Concurrency Kit's
- * lock-free stack and ring.
+ * lock-free stack and its ring.
  *
  * Promises: each is the shortest that its means allow: one lock or one locked instruction to take or give a frame,
  *           nothing looked up, and the frame freed last is taken first where the structure has an order at all. Slots
@@ -180,7 +180,7 @@ LOCKED(list, mutex, pthread_mutex_lock, pthread_mutex_unlock)
 LOCKED(bitmap, fas, ck_spinlock_fas_lock, ck_spinlock_fas_unlock)
 LOCKED(bitmap, mutex, pthread_mutex_lock, pthread_mutex_unlock)
 
-/* ---- Concurrency Kit's lock-free stack and ring ---- */
+/* ---- Concurrency Kit's lock-free stack, and its ring ---- */
 
 #ifdef ALLOC_CK_STACK
 static struct pool *new_stack(uint64_t nr, bool is_mutex)

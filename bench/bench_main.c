@@ -103,7 +103,8 @@ static bool take_place(int *argc, char **argv)
 			how = ++i < *argc ? argv[i] : "";
 		else
 			argv[left++] = argv[i];
-	argv[ *argc = left] = NULL;
+	argv[left] = NULL;
+	*argc = left;
 	place = place_make(how, PLACE_LOCAL, 1, &why);
 	if (!place)
 		fprintf(stderr, "metaslot-bench: --place %s: %s\n", how, why);

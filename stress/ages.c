@@ -40,7 +40,7 @@ static void drops(uint64_t paddr)
 	uint64_t index = paddr >> STRESS_FRAME_SHIFT;
 
 	if (index % ONE_IN == 0)
-		atomic_store_explicit(&dropped_ns[index / ONE_IN], stress_now_ns(), memory_order_relaxed);
+		atomic_store_explicit(&dropped_ns[index / ONE_IN], now_ns(), memory_order_relaxed);
 }
 
 void __real_mslot_frame_drop(struct mslot_frame *frame);
@@ -107,7 +107,7 @@ void stress_aged(uint64_t paddr)
 	uint64_t since = atomic_exchange_explicit(&dropped_ns[index / ONE_IN], 0, memory_order_relaxed);
 	if (!since)
 		return;
-	uint64_t age = stress_now_ns() - since;
+	uint64_t age = now_ns() - since;
 	uint64_t longest = atomic_load_explicit(&longest_ns, memory_order_relaxed);
 	while (age > longest && !atomic_compare_exchange_weak_explicit(&longest_ns, &longest, age, memory_order_relaxed,
 								       memory_order_relaxed))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Ages: how long frames of deferred types take from their last drop to the end of their grace period, as a histogram.
+ * Ages: how long frames of deferred types take from their last drop to their on_drop, as a histogram.
  */
 #ifndef STRESS_AGES_H
 #define STRESS_AGES_H

@@ -15,7 +15,7 @@ extern const struct fault_name fault_names[FAULT_NR];
 
 /* Why this build or machine cannot make the faults that were asked for; or NULL. */
 const char *faults_cannot(void);
-/* Adapts the region and the number of threads. */
+/* Adapts the region's config, and notes its backlog limit. */
 void faults_configure(struct mslot_region_config *config);
 /* Before any thread is started. */
 void faults_begin_process(void);

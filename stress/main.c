@@ -30,15 +30,7 @@ unsigned stress_nr_nodes;
 
 double stress_now(void)
 {
-	return (double)stress_now_ns() * 1e-9;
-}
-
-uint64_t stress_now_ns(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+	return (double)now_ns() * 1e-9;
 }
 
 void stress_nap(double seconds)

@@ -48,7 +48,7 @@ struct worker {
 };
 
 struct mix {
-	const char *name, *proves;
+	const char *name;
 	void (*step)(struct worker *worker);
 	/* Gives back what the steps keep; or NULL. */
 	void (*end)(struct worker *worker);
@@ -93,7 +93,7 @@ struct mslot_frame *stress_claim_as(struct worker *worker, uint64_t paddr, bool 
 struct mslot_frame *stress_get_or_claim(struct worker *worker, uint64_t paddr);
 /* The frame is claimed: writes its cookie and makes this thread its owner. */
 void stress_own(struct worker *worker, uint64_t paddr, struct cookie *cookie);
-/* What every type's on_drop begins with; a deferred one's with both. */
+/* For every type's on_drop; a deferred one's calls both. */
 void stress_disown(struct cookie *cookie, uint64_t paddr);
 void stress_aged(uint64_t paddr);
 void stress_check(const struct cookie *cookie, uint64_t paddr);

@@ -78,9 +78,20 @@ static bool read_seconds(const char *text, double *value)
 	return (isdigit((unsigned char)*text) || *text == '.') && !*end && !errno && *value > 0 && *value <= 1e6;
 }
 
+static bool read_name(const char *const *names, unsigned nr, const char *text, unsigned *which)
+{
+	for (unsigned i = 0; i < nr; i++)
+		if (!strcmp(text, names[i])) {
+			*which = i;
+			return true;
+		}
+	return false;
+}
+
 static bool read_option(struct options *options, int option, const char *text, const char **json)
 {
 	uint64_t number;
+	unsigned which;
 
 	switch (option) {
 	case 't':
@@ -118,22 +129,18 @@ static bool read_option(struct options *options, int option, const char *text, c
 		options->sequence = true;
 		return true;
 	case 'p':
-		for (unsigned i = 0; i < PLANT_NR; i++)
-			if (!strcmp(text, plants[i])) {
-				options->plant = (enum plant)i;
-				return true;
-			}
-		return false;
+		if (!read_name(plants, PLANT_NR, text, &which))
+			return false;
+		options->plant = (enum plant)which;
+		return true;
 	case 'c':
 		options->place = text;
 		return place_is_known(text);
 	case 'n':
-		for (unsigned i = 0; i < PLACE_NR; i++)
-			if (!strcmp(text, place_memory_names[i])) {
-				options->memory = (enum place_memory)i;
-				return true;
-			}
-		return false;
+		if (!read_name(place_memory_names, PLACE_NR, text, &which))
+			return false;
+		options->memory = (enum place_memory)which;
+		return true;
 	case 'j':
 		*json = text;
 		return true;

@@ -41,7 +41,6 @@ extern struct run stress_run;
 extern _Thread_local volatile sig_atomic_t stress_in_step;
 
 double stress_now(void);
-uint64_t stress_now_ns(void);
 /* Sleeps, however many signals come. */
 void stress_nap(double seconds);
 /* As long, or until a thread ends or breaks. */
@@ -52,11 +51,11 @@ uint64_t stress_rss_kib(void);
 /* ---- worker.c ---- */
 bool workers_start(char *payload);
 bool workers_have_ended(void);
-/* Waits until each waits between two operations, or goes on; false if one does not. */
+/* Parks: waits until each waits between two operations, false if one does not. Else lets them go on. */
 bool workers_park(bool park);
 /* What all have counted; while they are parked or have ended. */
 uint64_t workers_claims(void);
-/* Whoever ends, or breaks, says so. */
+/* A worker has ended or broken: ends stress_nap_until_post(). */
 void workers_post(void);
 /* The calling worker goes no further. */
 void workers_stuck(void);

@@ -20,7 +20,7 @@
 /*
  * What immediate types do beside a stalled reader, claims a second, as a share of what they do else. Other processes
  * make seconds differ, less so seconds of cpu time; a thread that waits uses none, and so is told by the first. A short
- * stay is too noisy for either.
+ * stay is too noisy for the second.
  */
 #define LEAST_SHARE 0.25
 #define LONG_STAY 5
@@ -51,7 +51,7 @@ static bool is_over(void)
 
 static void on_stall(const struct mslot_stall *told, void *ctx)
 {
-	uint64_t entered = atomic_load(&stall.entered_ns), since = stress_now_ns() - entered;
+	uint64_t entered = atomic_load(&stall.entered_ns), since = now_ns() - entered;
 	(void)ctx;
 
 	if (told->thread_id != atomic_load(&stall.id)) {
@@ -105,12 +105,12 @@ static bool pass(double seconds, struct phase *phase)
 
 static void await_recycled(uint64_t retired)
 {
-	uint64_t from = stress_now_ns(), took = 0;
+	uint64_t from = now_ns(), took = 0;
 	struct mslot_stats stats;
 
 	for (mslot_stats(&stats); stats.recycled < retired && !is_over(); mslot_stats(&stats)) {
 		stress_nap(0.0005);
-		if ((took = stress_now_ns() - from) > RECYCLED_SECONDS * UINT64_C(1000000000))
+		if ((took = now_ns() - from) > RECYCLED_SECONDS * UINT64_C(1000000000))
 			stress_broken("what waited for a stalled reader is not recycled", MSLOT_PADDR_NONE);
 	}
 	if (!is_over() && took > stall.slowest_recycle_ns)
@@ -120,7 +120,7 @@ static void await_recycled(uint64_t retired)
 static void stay(double seconds)
 {
 	struct mslot_stats before, after;
-	uint64_t entered = stress_now_ns();
+	uint64_t entered = now_ns();
 
 	atomic_store(&stall.entered_ns, entered);
 	mslot_read_lock();

@@ -190,7 +190,6 @@ void stress_take_all(void)
 
 const struct mix mix_alloc = {
 	.name = "alloc",
-	.proves = "what is allocated was free, is the caller's alone, and comes back, whoever drops it",
 	.step = step,
 	.end = end,
 	.nr_frames = 4096,

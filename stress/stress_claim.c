@@ -23,7 +23,6 @@ static void step(struct worker *worker)
 
 const struct mix mix_claim = {
 	.name = "claim",
-	.proves = "a claim has exactly one winner",
 	.step = step,
 	.nr_frames = 32768,
 	.deferred_in = 8,

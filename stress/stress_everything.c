@@ -24,7 +24,6 @@ static void end(struct worker *worker)
 
 const struct mix mix_everything = {
 	.name = "everything",
-	.proves = "what each mix proves, of frames that go from one mix to another",
 	.step = step,
 	.end = end,
 	.nr_frames = 8192,

@@ -278,7 +278,6 @@ static void step(struct worker *worker)
 
 const struct mix mix_pagetable = {
 	.name = "pagetable",
-	.proves = "forgotten references in page tables keep pages and tables, through fork and teardown",
 	.step = step,
 	.end = end,
 	.nr_frames = 4096,

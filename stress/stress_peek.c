@@ -89,7 +89,6 @@ static void end(struct worker *worker)
 
 const struct mix mix_peek = {
 	.name = "peek",
-	.proves = "what a reader peeked at does not change inside its section",
 	.step = step,
 	.end = end,
 	.nr_frames = 4096,

@@ -29,7 +29,6 @@ static void step(struct worker *worker)
 
 const struct mix mix_raw = {
 	.name = "raw",
-	.proves = "a forgotten reference keeps its frame until it is restored or dropped",
 	.step = step,
 	.nr_frames = 64,
 	.deferred_in = 8192,

@@ -32,7 +32,6 @@ static void step(struct worker *worker)
 
 const struct mix mix_reclaim = {
 	.name = "reclaim",
-	.proves = "deferred drops at full rate keep to the backlog's limit and hold up no immediate type",
 	.step = step,
 	.nr_frames = 32768,
 	.deferred_in = 1,

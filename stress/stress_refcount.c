@@ -27,7 +27,6 @@ static void step(struct worker *worker)
 
 const struct mix mix_refcount = {
 	.name = "refcount",
-	.proves = "the last of many puts, and only it, ends the frame",
 	.step = step,
 	.nr_frames = 64,
 	.deferred_in = 8192,

@@ -43,7 +43,6 @@ static void step(struct worker *worker)
 
 const struct mix mix_segment = {
 	.name = "segment",
-	.proves = "a segment is claimed, split and dropped all or nothing",
 	.step = step,
 	.nr_frames = 1024,
 	.deferred_in = 64,

@@ -34,7 +34,6 @@ static void step(struct worker *worker)
 
 const struct mix mix_unique = {
 	.name = "unique",
-	.proves = "a unique owner may write the metadata of an immediate type",
 	.step = step,
 	.nr_frames = 64,
 	.deferred_in = 8192,

@@ -69,14 +69,14 @@ static void operate(struct worker *worker)
 {
 	/* Every 64th is timed, so that the clock does not set the pace. */
 	bool timed = worker->ops % 64 == 0;
-	uint64_t start = timed ? stress_now_ns() : 0;
+	uint64_t start = timed ? now_ns() : 0;
 
 	stress_begin(worker);
 	stress_in_step = 1;
 	worker->mix->step(worker);
 	stress_in_step = 0;
 	if (timed) {
-		keep_latency(worker, stress_now_ns() - start);
+		keep_latency(worker, now_ns() - start);
 		atomic_store_explicit(&worker->ops_now, worker->ops, memory_order_relaxed);
 		atomic_store_explicit(&worker->claims_now, worker->claims, memory_order_relaxed);
 	}

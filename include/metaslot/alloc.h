@@ -59,9 +59,9 @@ struct mslot_alloc_options {
  *           not possible; INVALID: `type`, unknown flags, ZEROED without memory, a node that no frame is of.
  *           Frames that are just being marked as a hole are not unused, though the marking may fail.
  *           A frame may count as used until the call that ends its use has returned. The first NO_MEMORY of a
- *           region is a look at every slot where frames were claimed before the region's first allocation, or one
- *           was reset as unused; else it takes microseconds at most, and a tenth of one
- *           when repeated; with many threads that remember frames, more.
+ *           region is a look at every slot where frames were claimed before the region's first allocation or
+ *           mslot_region_mark_hole(), or one was reset as unused; else it takes microseconds at most, and a tenth
+ *           of one when repeated; with many threads that remember frames, more.
  * Source:   OSTD `FrameAllocOptions::alloc_frame_with`.
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_alloc_frame(struct mslot_region *region,
@@ -79,8 +79,7 @@ MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_alloc_unique(struct mslo
  * Claims any run of unused frames, all or nothing.
  *
  * @nr_frames     at least 1
- * @align_frames  a power of two: the first frame's number, counted from the region's base, is a multiple of it; 0 means
- * 1
+ * @align_frames  a power of two, of which the first frame's number in the region is a multiple; 0 means 1
  * @init_fn       writes each frame's metadata, as for mslot_segment_claim(); NULL for zeros
  * @out           untouched on failure
  *

@@ -28,11 +28,11 @@ extern "C" {
 
 enum mslot_err {
 	MSLOT_OK = 0,
-	MSLOT_IN_USE,	     /**< the frame is shared; or: the region still has holders */
-	MSLOT_UNUSED,	     /**< nobody holds the frame */
-	MSLOT_BUSY,	     /**< the frame is being claimed or retired, or the backlog is at its limit: try later */
-	MSLOT_UNIQUE,	     /**< the frame belongs to one unique handle */
-	MSLOT_OUT_OF_BOUND,  /**< the address lies outside the region, or the range wraps around */
+	MSLOT_IN_USE, /**< the frame is shared; or: the region still has holders */
+	MSLOT_UNUSED, /**< nobody holds the frame */
+	MSLOT_BUSY,   /**< being claimed or retired, or the backlog is at its limit; or: it would wait for itself */
+	MSLOT_UNIQUE, /**< the frame belongs to one unique handle */
+	MSLOT_OUT_OF_BOUND,  /**< the address lies outside the region or in a hole, or the range wraps around */
 	MSLOT_NOT_ALIGNED,   /**< the address is no multiple of the frame size */
 	MSLOT_NO_MEMORY,     /**< the host, or the region, has none left */
 	MSLOT_OVERFLOW,	     /**< a count is at its limit */
@@ -67,7 +67,7 @@ struct mslot_fault {
 	const char *what;   /**< the kind in words */
 	const char *call;   /**< the public call that saw it */
 	uint64_t paddr;	    /**< of the frame, or MSLOT_PADDR_NONE */
-	const char *status; /**< "unused", "busy", "shared", "unique", "retired", "hole"; "none" without a frame */
+	const char *status; /**< "unused", "busy", "shared", "unique", "retired", "hole", "broken"; "none": no frame */
 	uint32_t ref_count; /**< references, forgotten ones included */
 	uint32_t raw_count; /**< forgotten references */
 };

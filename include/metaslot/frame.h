@@ -99,7 +99,7 @@ MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_frame_claim(struct mslot_r
  *
  * Owner:    the caller; ends with mslot_frame_drop() or mslot_frame_into_raw().
  * Order:    acquires `publish`.
- * Progress: wait-free, at most one RMW.
+ * Progress: wait-free, at most one RMW; at the count's limit lock-free, as a drop takes it back.
  * Context:  any registered thread, also inside a reader section and from on_drop.
  * Errors:   UNUSED, BUSY, UNIQUE: not shared; OUT_OF_BOUND, NOT_ALIGNED: `paddr`.
  * Faults:   overflow of the live handles (then OVERFLOW if the handler returns).
@@ -113,6 +113,7 @@ MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_frame_get(struct mslot_reg
  * As mslot_frame_get(), but the type is checked after a reference is taken: a WRONG_TYPE refusal drops it again, may be
  * the last drop, and may run the other type's on_drop.
  *
+ * Progress: as mslot_frame_get(); where it answers WRONG_TYPE lock-free, as mslot_frame_drop().
  * Errors:   as mslot_frame_get(); WRONG_TYPE: it carries another; INVALID: `type` is NULL.
  * Faults:   as mslot_frame_get(), and name that call.
  * Source:   OSTD `Frame::try_from`.
@@ -143,7 +144,7 @@ MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_frame_clone(const struct m
  * Order:    acquires `forget`.
  * Progress: lock-free, one RMW where nobody interferes.
  * Context:  any registered thread, also inside a reader section and from on_drop.
- * Errors:   NOT_FORGOTTEN: raw_count is 0; UNIQUE: a unique handle was forgotten here;
+ * Errors:   NOT_FORGOTTEN: raw_count is 0; UNIQUE: the frame is unique;
  *           OUT_OF_BOUND, NOT_ALIGNED: `paddr`.
  * Faults:   overflow of the live handles (then OVERFLOW if the handler returns).
  * Source:   OSTD `Frame::from_raw`.
@@ -170,7 +171,7 @@ MSLOT_API MSLOT_MUST_USE uint64_t mslot_frame_clone_into_raw(const struct mslot_
  * @region  covers `paddr`
  * @paddr   a forgotten reference
  *
- * Order:    releases `last-put`; the last one acquires it.
+ * Order:    releases `last-put`; the last one acquires it, then releases `recycle` or `retire`.
  * Progress: lock-free, one RMW where nobody interferes; never waits. Runs on_drop.
  * Context:  any registered thread, also inside a reader section and from on_drop.
  * Errors:   NOT_FORGOTTEN, UNIQUE, OUT_OF_BOUND, NOT_ALIGNED, as mslot_frame_from_raw().

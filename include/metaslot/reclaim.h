@@ -51,12 +51,22 @@ MSLOT_API enum mslot_err mslot_thread_register(void);
  */
 MSLOT_API enum mslot_err mslot_thread_unregister(void);
 
-/** Enters a reader section; sections nest. Progress: wait-free. Context: a registered, online thread. Order: acquires
- *  `retire`: what a finished grace period waited for is not to be found any more. */
+/**
+ * Enters a reader section; sections nest.
+ *
+ * Order:    acquires `retire`: what a finished grace period waited for is not to be found any more.
+ * Progress: wait-free.
+ * Context:  a registered, online thread.
+ */
 MSLOT_API void mslot_read_lock(void);
-/** Leaves a reader section. Without a matching mslot_read_lock(), later sections of this thread protect nothing, and no
- *  grace period of the process may end any more; a fault in hardened builds, except under qsbr. Progress: wait-free.
- *  Order: releases `grace`. */
+/**
+ * Leaves a reader section. Without a matching mslot_read_lock(), later sections of this thread protect nothing, and no
+ * grace period of the process may end any more; a fault in hardened builds, except under qsbr.
+ *
+ * Order:    releases `grace`.
+ * Progress: wait-free.
+ * Context:  the thread that entered it.
+ */
 MSLOT_API void mslot_read_unlock(void);
 
 /*
@@ -111,26 +121,41 @@ MSLOT_API enum mslot_err mslot_barrier(struct mslot_region *region);
  */
 MSLOT_API enum mslot_err mslot_synchronize(void);
 
-/** Says that the thread holds no peeked pointer (qsbr; nothing under the others). Progress: wait-free.
- *  Order: releases `grace`. */
+/**
+ * Says that the thread holds no peeked pointer (qsbr; nothing under the others).
+ *
+ * Order:    releases `grace`.
+ * Progress: wait-free.
+ * Context:  a registered thread; not from on_drop.
+ */
 MSLOT_API void mslot_quiescent_state(void);
-/** Says that the thread makes no calls until mslot_thread_online() (qsbr; nothing under the others).
- *  Progress: wait-free. Order: releases `grace`. */
+/**
+ * Says that the thread makes no calls until mslot_thread_online() (qsbr; nothing under the others).
+ *
+ * Order:    releases `grace`.
+ * Progress: wait-free.
+ * Context:  a registered thread; not from on_drop.
+ */
 MSLOT_API void mslot_thread_offline(void);
-/** Ends mslot_thread_offline(). Progress: wait-free. Order: acquires `retire`. */
+/**
+ * Ends mslot_thread_offline().
+ *
+ * Order:    acquires `retire`.
+ * Progress: wait-free.
+ * Context:  a registered thread; not from on_drop.
+ */
 MSLOT_API void mslot_thread_online(void);
 
 /** What reclaim has done and has to do, in the whole process. */
 struct mslot_stats {
-	uint64_t retired;      /**< frames of deferred types that lost their last reference */
-	uint64_t recycled;     /**< how many of them are unused again; on_drop has run */
-	uint64_t backlog;      /**< how many are not yet */
-	uint64_t most_backlog; /**< the most there were at the end of a grace period, before what waited for it was
-				  recycled, or at a call of mslot_stats() */
-	uint64_t
-		oldest_wait_ns; /**< how long the oldest of them waits, as the library's thread knows; 0 if none does */
-	uint64_t grace_periods; /**< that have ended */
-	uint64_t claims_waited; /**< claims that helped at a region's backlog limit, by waiting for a grace period */
+	uint64_t retired;	 /**< frames of deferred types that lost their last reference */
+	uint64_t recycled;	 /**< how many of them are unused again; on_drop has run */
+	uint64_t backlog;	 /**< how many are not yet */
+	uint64_t most_backlog;	 /**< the most there were at the end of a grace period, before what waited for it was
+				    recycled, or at a call of mslot_stats() */
+	uint64_t oldest_wait_ns; /**< how long the oldest of them waits, as the library's thread knows, or 0 */
+	uint64_t grace_periods;	 /**< that have ended */
+	uint64_t claims_waited;	 /**< claims that helped at a region's backlog limit, by waiting for a grace period */
 	uint64_t claims_refused; /**< claims that a backlog limit refused with BUSY */
 	uint64_t stalls;	 /**< readers that the stall handler was told of, counted once for each grace period */
 };

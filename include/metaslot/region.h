@@ -48,9 +48,10 @@ struct mslot_type {
 	 * Called once when the last reference is gone and, for a deferred type, a grace period has passed;
 	 * NULL for nothing to do. It has the slot to itself. It may call anything that does not wait, so it
 	 * may drop other frames (chains do not recurse), but not mslot_barrier(), mslot_synchronize(),
-	 * mslot_region_destroy(), mslot_stats() or the registration calls. It runs on the dropping thread, for a
-	 * deferred type on any registered thread or the library's own. It must not block for long: grace periods
-	 * wait for it. Nor may the thread be cancelled in it, or exit: the frame would stay retired for good.
+	 * mslot_region_destroy(), mslot_stats(), the registration calls, mslot_quiescent_state(),
+	 * mslot_thread_offline() or mslot_thread_online(). It runs on the dropping thread, for a deferred type on any
+	 * registered thread or the library's own. It must not block for long: grace periods wait for it. Nor may the
+	 * thread be cancelled in it, or exit: the frame would stay retired for good.
 	 */
 	void (*on_drop)(void *meta, uint64_t paddr, void *memory);
 	unsigned flags; /**< MSLOT_TYPE_*; others are INVALID */
@@ -58,8 +59,7 @@ struct mslot_type {
 
 /** Where frames of a NUMA node begin; they end where the next range starts, or with the region. */
 struct mslot_node_range {
-	uint64_t start; /**< byte address, a multiple of 64 frames above the region's base: the slots of 64 fill a page
-			 */
+	uint64_t start; /**< byte address, a multiple of 64 frames above the region's base */
 	unsigned node;	/**< the operating system's number of a node that has memory */
 };
 
@@ -141,11 +141,11 @@ MSLOT_API enum mslot_err mslot_region_destroy(struct mslot_region *region);
  *
  * Order:    none.
  * Progress: lock-free, O(frames of the range). Frames that lie in whole, aligned groups of 512 which were never claimed
- *           cost 65 bytes a group, 64 of them hints, and no slot of theirs is put into memory.
+ *           cost some 68 bytes a group, nearly all of them hints, and no slot of theirs is put into memory.
  * Context:  a registered thread; at any time. While it runs, claims of these frames may answer BUSY, mslot_view()
  *           MSLOT_STATUS_BUSY, and allocation takes them for held.
  * Errors:   all or nothing: IN_USE, BUSY, UNIQUE, as mslot_frame_claim(): a frame is not unused; OUT_OF_BOUND: the
- * range leaves the region, or meets a hole; NOT_ALIGNED; INVALID: no region, or an empty or backward range.
+ *           range leaves the region, or meets a hole; NOT_ALIGNED; INVALID: no region, or an empty or backward range.
  */
 MSLOT_API enum mslot_err mslot_region_mark_hole(struct mslot_region *region, uint64_t start, uint64_t end);
 

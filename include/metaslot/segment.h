@@ -4,7 +4,8 @@
  *
  * A segment holds one live reference to each of its frames. It is a value: copying the struct does not copy
  * the references, and a call that ends or empties a segment sets start and end of the caller's struct to 0.
- * Such an empty segment holds nothing, and every call but mslot_segment_drop() and _next() refuses it.
+ * Such an empty segment holds nothing, and every call but mslot_segment_drop() and _next() refuses it. So does a range
+ * that the region does not have.
  *
  * May run together:  as frames do; one segment value has one user at a time.
  */
@@ -60,8 +61,10 @@ MSLOT_API void mslot_segment_drop(struct mslot_segment *segment);
 /**
  * Takes another reference to every frame.
  *
+ * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order:    relaxed, as mslot_frame_clone().
  * Progress: wait-free, O(frames).
+ * Context:  any registered thread, also inside a reader section and from on_drop.
  * Errors:   INVALID: the segment is empty, or `out` is the segment itself; OVERFLOW: of a frame. Nothing has changed.
  * Faults:   dead handle, then INVALID if the handler returns; overflow.
  * Source:   OSTD `Segment::clone`.
@@ -80,8 +83,10 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_slice(const struct mslot_s
 /**
  * Splits at byte offset `at`: the segment keeps what is before, `out` takes the rest.
  *
+ * Owner:    of `out` the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order:    none: no count changes.
  * Progress: wait-free.
+ * Context:  any registered thread, also inside a reader section and from on_drop.
  * Errors:   NOT_ALIGNED; OUT_OF_BOUND: `at` is 0 or not inside; INVALID: empty segment, or `out` is the segment
  *           itself. Nothing has changed.
  * Source:   OSTD `Segment::split`.
@@ -91,15 +96,22 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_split(struct mslot_segment
 
 /**
  * Takes the first frame off, as a handle of its own; NULL when none is left.
- * Order: none, no count changes. Progress: wait-free. Source: OSTD `Segment::next`.
+ *
+ * Owner:    the caller; ends with mslot_frame_drop() or mslot_frame_into_raw().
+ * Order:    none: no count changes.
+ * Progress: wait-free.
+ * Context:  any registered thread, also inside a reader section and from on_drop.
+ * Source:   OSTD `Segment::next`.
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_segment_next(struct mslot_segment *segment);
 
 /**
  * Makes a one-frame segment of a handle, which it takes; not where it fails.
  *
- * Order:    none, no count changes. The frame is not looked at: a dead handle makes a dead segment.
+ * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
+ * Order:    none: no count changes. The frame is not looked at: a dead handle makes a dead segment.
  * Progress: wait-free.
+ * Context:  any registered thread, also inside a reader section and from on_drop.
  * Errors:   INVALID: `frame` or `out` NULL.
  * Source:   OSTD `Segment::from`.
  */
@@ -110,8 +122,11 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_from_frame(struct mslot_fr
  *
  * @start, @end  receive the range; may not be NULL
  *
+ * Owner:    whoever keeps the range; ends with mslot_segment_from_raw(), or frame by frame with
+ *           mslot_frame_drop_raw().
  * Order:    releases `forget` of each frame.
  * Progress: wait-free, O(frames).
+ * Context:  any registered thread, also inside a reader section and from on_drop.
  * Errors:   INVALID: the segment is empty; OVERFLOW: of a frame's raw_count, nothing has changed.
  * Faults:   dead handle; overflow.
  * Source:   OSTD `Segment::into_raw`.
@@ -122,8 +137,10 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_into_raw(struct mslot_segm
 /**
  * Restores a forgotten segment: every frame of the range, or none.
  *
+ * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order:    acquires `forget` of each frame.
  * Progress: lock-free, O(frames).
+ * Context:  any registered thread, also inside a reader section and from on_drop.
  * Errors:   NOT_FORGOTTEN, UNIQUE: of the first frame without a forgotten reference; OUT_OF_BOUND, NOT_ALIGNED:
  *           the range; INVALID: empty or backward range, `out` NULL.
  * Faults:   overflow of a frame's live handles (then OVERFLOW if the handler returns).

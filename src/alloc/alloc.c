@@ -17,11 +17,11 @@ static bool has_node(const struct mslot_region *region, unsigned node)
 	return false;
 }
 
-static enum mslot_err request_check(const struct request *request, const struct mslot_alloc_options *options)
+static enum mslot_err request_check(const struct request *request)
 {
 	const unsigned known = MSLOT_ALLOC_ZEROED | MSLOT_ALLOC_MAY_WAIT | MSLOT_ALLOC_ON_NODE;
 
-	if (!request->region || (options && options->flags & ~known) ||
+	if (!request->region || request->flags & ~known ||
 	    (request->flags & MSLOT_ALLOC_ZEROED && !request->region->memory) || request->nr_frames == 0 ||
 	    request->align_frames & (request->align_frames - 1) ||
 	    (request->flags & MSLOT_ALLOC_ON_NODE && !has_node(request->region, request->node)))
@@ -41,11 +41,11 @@ static struct slot *allocate(struct mslot_region *region, uint64_t nr_frames, ui
 	if (request.flags & MSLOT_ALLOC_ON_NODE)
 		request.node = options->node;
 
-	*err = request_check(&request, options);
+	*err = request_check(&request);
 	if (*err)
 		return NULL;
 	slot = find(&request, err);
-	/* Frames may be waiting for one. */
+	/* Retired frames may be waiting for a grace period. */
 	if (!slot)
 		pace_hasten();
 	if (slot && request.flags & MSLOT_ALLOC_ZEROED)

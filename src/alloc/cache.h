@@ -27,7 +27,7 @@ static inline uint64_t region_row(const struct mslot_region *region, uintptr_t p
 	return page - ((uintptr_t)region->slots >> SLOT_ROW_SHIFT);
 }
 
-/* Whether the thread's own row, by what it prefers, serves those who want frames of `node`. */
+/* Whether frames of `node` come by way of the thread's own row: it is there, or is refilled from there. */
 bool cache_serves(const struct mslot_region *region, unsigned node);
 /* Puts frames of the region, on `node` if not NODE_ANY, into the thread's own row; false where no hint of one is left.
  */
@@ -84,7 +84,7 @@ static inline void cache_drop_first(const struct slot *first)
 	give_back_never(first);
 }
 
-/* After an allocation: who may not remember anything does not. Nobody would learn of its end. */
+/* After an allocation: forgets the row where cache_is_usable() is false, as nobody would learn of the thread's end. */
 void cache_end_call(void);
 /* Gives to the index what the thread remembers. */
 void cache_flush(void);

@@ -141,15 +141,15 @@ struct pass {
 	bool may_come; /* a fitting run is there once what is retired is unused */
 };
 
-/* How many slots in turn fit, up to here. A run begins at a multiple of its alignment, or not yet. */
+/* The run that ends with this slot; 0 if it does not fit. It begins at a multiple of the alignment. */
 static uint64_t run_on(const struct request *request, uint64_t run, uint64_t at, bool fits)
 {
 	return fits ? run + (run || at % request->align_frames == 0) : 0;
 }
 
-/* Up to a slot, exclusive. */
+/* Lengths of the runs that fit, up to a slot. */
 struct runs {
-	uint64_t unused, soon; /* in turn; soon: or retired */
+	uint64_t unused, soon; /* soon: of unused or retired slots */
 };
 
 /* Looks at the slots of a range. May settle the region's count. */
@@ -263,7 +263,7 @@ struct slot *find(const struct request *request, enum mslot_err *err)
 		bool may_come = false,
 		     may_prove = !waits && is_of_any_frame(request) && region_hints_stage(region) == HINTS_MADE;
 
-		/* That counts the unused; where others are waited for, they are to be seen, too. */
+		/* The count is of unused frames; who waits must see the retired ones, too. */
 		if (scarce_is_none(region) && !waits)
 			return NULL;
 		slot = find_by_hints(request);

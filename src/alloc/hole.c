@@ -2,7 +2,7 @@
  *
  * Marks ranges of a region that are no frames.
  *
- * Promises: what mslot_region_mark_hole() says. A grain that was never claimed is marked as a whole, by one word, and
+ * Promises: what mslot_region_mark_hole() says. A grain that was never claimed is marked as a whole, by one byte, and
  *           its slots stay out of memory; the slots of others are claimed, and then marked one by one.
  * Needs:    region_touch(), which claims nothing in a grain that is marked.
  */

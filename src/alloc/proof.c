@@ -20,7 +20,7 @@
 
 #include "alloc/cache.h"
 
-/* Moves of those who may not remember anything: how many have begun, modulo 2^32, and below how many last. */
+/* Moves of strangers: above, how many have begun, modulo 2^32; below, how many are under way. */
 static _Atomic uint64_t strangers_moves;
 #define STRANGER_LASTS UINT64_C(1)
 #define STRANGER_BEGUN (UINT64_C(1) << 32)

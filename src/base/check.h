@@ -33,7 +33,7 @@ static inline void why_set(enum mslot_err *why, enum mslot_err err)
 		*why = err;
 }
 
-/* The same for a call that gives a pointer, which it is not to give. */
+/* The same for a call that returns a pointer: gives NULL. */
 static inline void *why_null(enum mslot_err *why, enum mslot_err err)
 {
 	why_set(why, err);

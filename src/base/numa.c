@@ -2,7 +2,7 @@
  *
  * The door to hwloc.
  *
- * Promises: the topology is read once, without moving the calling thread; after that nothing here locks or allocates.
+ * Promises: the topology is read once, without moving the calling thread; after that only numa_bind() may allocate.
  * Needs:    hwloc 2. Its variables HWLOC_SYNTHETIC and HWLOC_XMLFILE put another machine in place of this one; then
  *           binding does nothing, and processors are taken for those of that machine by their numbers.
  * Read:     is_nearer() for what "near" means, read_machine() for what is kept.

@@ -44,10 +44,8 @@ struct slot *claim_at(struct mslot_region *region, uint64_t paddr, const struct 
 		err = claim_slot(region, slot, claimed);
 		claim_refused(err);
 	}
-	if (err) {
-		why_set(why, err);
-		return NULL;
-	}
+	if (err)
+		return why_null(why, err);
 	slot_fill(slot, type, meta);
 	return slot;
 }
@@ -110,8 +108,7 @@ static NOINLINE struct mslot_frame *get_refused(struct mslot_region *region, uin
 			slot_verdict_settle(slot, slot_put(slot), "mslot_frame_get");
 		slot_fault(MSLOT_FAULT_OVERFLOW, "mslot_frame_get", slot, seen);
 	}
-	why_set(why, err);
-	return NULL;
+	return why_null(why, err);
 }
 
 FLATTEN struct mslot_frame *mslot_frame_get(struct mslot_region *region, uint64_t paddr, enum mslot_err *why)
@@ -135,15 +132,12 @@ struct mslot_frame *mslot_frame_get_typed(struct mslot_region *region, uint64_t 
 {
 	struct mslot_frame *frame;
 
-	if (!type) {
-		why_set(why, MSLOT_INVALID);
-		return NULL;
-	}
+	if (!type)
+		return why_null(why, MSLOT_INVALID);
 	frame = mslot_frame_get(region, paddr, why);
 	if (frame && slot_type(frame_slot(frame)) != type) {
 		mslot_frame_drop(frame);
-		why_set(why, MSLOT_WRONG_TYPE);
-		return NULL;
+		return why_null(why, MSLOT_WRONG_TYPE);
 	}
 	return frame;
 }
@@ -219,8 +213,7 @@ static NOINLINE struct mslot_frame *from_raw_slow(struct mslot_region *region, u
 		return slot_frame(slot);
 	if (slot && err == MSLOT_OVERFLOW)
 		slot_fault(MSLOT_FAULT_OVERFLOW, "mslot_frame_from_raw", slot, slot_word(slot));
-	why_set(why, err);
-	return NULL;
+	return why_null(why, err);
 }
 
 FLATTEN struct mslot_frame *mslot_frame_from_raw(struct mslot_region *region, uint64_t paddr, enum mslot_err *why)
@@ -268,8 +261,7 @@ struct mslot_unique *mslot_frame_try_unique(struct mslot_frame *frame, enum mslo
 	uint64_t seen = slot_word(slot);
 	if (err != MSLOT_IN_USE || (state_of(seen) == STATE_SHARED && state_live(seen) <= 0))
 		slot_fault(MSLOT_FAULT_DEAD_HANDLE, "mslot_frame_try_unique", slot, seen);
-	why_set(why, err);
-	return NULL;
+	return why_null(why, err);
 }
 
 uint64_t mslot_frame_paddr(const struct mslot_frame *frame)

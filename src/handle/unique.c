@@ -83,8 +83,7 @@ struct mslot_unique *mslot_unique_from_raw(struct mslot_region *region, uint64_t
 	slot = region_slot(region, paddr, &err);
 	if (slot && LIKELY(!(err = slot_unique_from_raw(slot))))
 		return slot_unique(slot);
-	why_set(why, err);
-	return NULL;
+	return why_null(why, err);
 }
 
 enum mslot_err mslot_unique_repurpose(struct mslot_unique *unique, const struct mslot_type *type, const void *meta)
@@ -94,7 +93,7 @@ enum mslot_err mslot_unique_repurpose(struct mslot_unique *unique, const struct 
 	enum mslot_err err;
 
 	HARDENED_REGISTERED("mslot_unique_repurpose", MSLOT_INVALID);
-	if (!state_is_unique(seen) || state_raw(seen) != 0) {
+	if (!state_is_owned(seen)) {
 		slot_fault(MSLOT_FAULT_DEAD_HANDLE, "mslot_unique_repurpose", slot, seen);
 		return state_get(seen) ? state_get(seen) : MSLOT_IN_USE;
 	}

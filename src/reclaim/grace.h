@@ -6,8 +6,8 @@
  * are invisible to ThreadSanitizer: the one edge that the library builds on, the end of a reader section to the
  * end of a grace period, is told to it here by hand, on `grace_tsan_edge`.
  *
- * Beside sections there are uses, of what only the library's own threads share: a mark of one's own, which the
- * grace-period thread looks at after a grace period. See grace_use_barrier().
+ * Beside sections there are uses, of a thread's own retire queue: it marks the queue, and the grace-period thread looks
+ * at the mark after a grace period. See grace_use_barrier().
  */
 #ifndef RECLAIM_GRACE_H
 #define RECLAIM_GRACE_H

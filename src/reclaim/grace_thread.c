@@ -91,7 +91,7 @@ static void collect(struct reclaim_thread *thread, void *ctx)
 		return;
 	}
 	struct retire_queue *queue = &thread->queue[1 - reclaim_active(thread)];
-	/* Who retires and sees that it has begun sees the flip, too: all was retired before, and has elapsed. */
+	/* A retire that sees the period begun sees the flip: all here was retired before, and has elapsed. */
 	CHECK(queue->fresh.cookie <= completed());
 	retire_queue_count_in(&orphans, retire_queue_size(queue));
 	struct retire_batch all = retire_queue_take_all(queue);
@@ -308,6 +308,7 @@ enum mslot_err grace_thread_wait(bool drain)
 	pthread_setcancelstate(cancel_state, NULL);
 	return err;
 }
+
 enum mslot_err grace_thread_start(void)
 {
 	pthread_mutex_lock(&lock);

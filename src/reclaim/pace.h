@@ -18,7 +18,7 @@ void pace_pause(uint64_t since_ns, bool (*someone_waits)(void));
 void pace_look_again(void);
 /* Somebody goes without a frame for want of a grace period: the pause that lasts, or the next one, is to be short. */
 void pace_hasten(void);
-/* Somebody has, and no pause has ended since. */
+/* pace_hasten() was called, and no pause has ended since. */
 extern _Atomic bool pace_is_urgent;
 /* Many more slots wait than before. */
 void pace_crowded(void);

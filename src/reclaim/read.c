@@ -54,8 +54,7 @@ static NOINLINE const void *peek_slow(const struct mslot_region *region, uint64_
 		err = MSLOT_OUT_OF_BOUND;
 	if (!err)
 		return slot->meta;
-	why_set(why, err);
-	return NULL;
+	return why_null(why, err);
 }
 
 FLATTEN const void *mslot_peek(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,

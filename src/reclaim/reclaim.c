@@ -202,9 +202,9 @@ static NOINLINE void retire_rotating(uint64_t cookie, struct slot *slot)
 }
 
 /*
- * To the queue of before, in a use of it, in place of a section and a look at `active`. That was looked at after
- * `started`, and each flip comes before the beginning of a grace period, after which uses are waited for. So a use that
- * finds `started` as it was then has the queue to itself.
+ * Pushes to the queue of the retire before, in a use instead of a section and a look at `active`. That look came after
+ * one at `started`; each flip precedes the beginning of a grace period, after which uses are waited for. So a use that
+ * finds `started` unchanged has the queue to itself.
  */
 static inline void retire(struct retire_queue *queue, struct slot *slot)
 {

@@ -40,7 +40,7 @@ struct reclaim_thread {
 
 extern _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
 /* Where the last retire of the thread went: to the fresh batch of a queue. The next one goes there too, for as long as
- * the cookie is the same: a flip is followed by another one. */
+ * the cookie is the same: after a flip it is another. */
 struct reclaim_newest {
 	struct retire_queue *queue; /* any at first; none if the thread is not registered */
 	uint64_t cookie;	    /* none at first */
@@ -73,11 +73,6 @@ static inline uint64_t reclaim_nr_retired(const struct reclaim_thread *thread)
 	return retire_queue_nr_in(&thread->queue[0]) + retire_queue_nr_in(&thread->queue[1]);
 }
 
-static inline bool type_is_immediate(const struct mslot_type *type)
-{
-	return type->flags & MSLOT_TYPE_IMMEDIATE;
-}
-
 /* In hardened builds, a call from an unregistered thread is a fault and has no effect. */
 #ifdef MSLOT_HARDENED
 static inline bool reclaim_is_registered(void)
@@ -99,10 +94,11 @@ static inline bool reclaim_is_registered(void)
 #define HARDENED_REGISTERED(call, result) ((void)0)
 #endif
 
-/* Takes a slot in state retired. Runs on_drop and recycles, now or after a grace period. Never waits. */
+/* Whatever reclaim_slot() does not do itself. */
 NOINLINE void reclaim_slot_slow(struct slot *slot);
 
-/* `retired` is the slot's word, which nobody changes any more in what counts. */
+/* Takes a slot in state retired. Runs on_drop and recycles, now or after a grace period. Never waits. `retired` is the
+ * slot's word, which nobody changes any more in what counts. */
 static inline void reclaim_slot(struct slot *slot, uint64_t retired)
 {
 	unsigned attention = give_back_attention();
@@ -150,7 +146,7 @@ extern _Thread_local bool reclaim_in_on_drop __attribute__((tls_model("initial-e
 /* Whether the caller must not wait for a grace period, as it would wait for itself. */
 bool reclaim_must_not_wait(void);
 
-/* Recycles what the calling thread has retired and is due. */
+/* Recycles what the calling thread has retired and whose grace period is over. */
 void reclaim_drain_own(void);
 
 /* ---- inside the room ---- */
@@ -191,7 +187,7 @@ static inline void reclaim_tally_shared(_Atomic uint64_t *counter)
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-/* Hands a slot to the grace-period thread, from any thread. */
+/* Hands a chain of slots to the grace-period thread, from any thread. */
 void grace_thread_adopt(struct slot *head, struct slot *tail);
 /* Tells the grace-period thread that there is work. Never waits. */
 void grace_thread_wake(void);
@@ -200,9 +196,6 @@ bool grace_thread_is_self(void);
 enum mslot_err grace_thread_wait(bool drain);
 /* Starts it, unless it runs. */
 enum mslot_err grace_thread_start(void);
-/* Hands what both queues of the calling thread hold to the grace-period thread. When nobody flips or collects them any
- * more, but before anybody can find that: a drain finds the thread in the registry, or what it has left. */
-void reclaim_leave(struct reclaim_thread *self);
 
 /* What the grace-period thread is at. */
 struct grace_snapshot {
@@ -226,8 +219,13 @@ struct registry_sums {
 };
 struct registry_sums registry_sums(void);
 
+/* ---- thread.c ---- */
+
 /* Starts a thread of the library's own, which gets no signals. */
 enum mslot_err reclaim_spawn(void *(*fn)(void *arg), void *arg);
+/* Hands what both queues of `self` hold to the grace-period thread. Under the registry's lock, once `self` is off the
+ * list: nobody flips its queues any more, and a drain that misses `self` finds what it left. */
+void reclaim_leave(struct reclaim_thread *self);
 
 static inline uint64_t reclaim_now_ns(void)
 {

@@ -18,12 +18,13 @@ struct retire_batch {
 };
 
 /*
- * Who finds `started` grace periods begun finds all but that one completed. What comes then waits for the next one, and
- * what came before has elapsed, or waits for that one: no more than one batch.
+ * While period N runs, N - 1 are completed. What comes waits for N + 1 (fresh); what came before has elapsed, or waits
+ * for N (waiting): one batch each.
  */
 struct retire_queue {
 	struct retire_batch fresh, waiting, elapsed;
-	/* A sequence count: odd in a use; half of it have ever come. Written by the thread whose queue it is, alone. */
+	/* A sequence count: odd in a use; seq / 2 slots have ever come. Written by the thread whose queue it is, alone.
+	 */
 	_Atomic uint64_t seq;
 	_Atomic uint64_t nr_out; /* ever; written by the user alone, others read it as a hint */
 };

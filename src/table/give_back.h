@@ -90,7 +90,7 @@ static inline unsigned give_back_attention(void)
 	return atomic_load_explicit(&scarce_attention, memory_order_relaxed);
 }
 
-/* Before a slot becomes unused, and after it was swapped to retired; gives what give_back() needs. */
+/* Before a slot becomes unused, once it is the caller's alone; gives what give_back() needs. */
 static inline unsigned give_back_begin(struct slot *slot)
 {
 	unsigned attention = give_back_attention();

@@ -51,7 +51,7 @@ uint64_t nodes_bytes(const struct mslot_region_config *config)
 
 uint64_t nodes_hint_bytes(const struct mslot_region_config *config)
 {
-	/* Of each range, what it takes however short it is, rounded up. */
+	/* No less than all REGION_HINT_BYTES(): 9/64 a frame, and each range's fixed part. */
 	return config->nr_frames / 64 * 9 + nr_ranges(config) * (REGION_HINT_BYTES(UINT64_C(0)) + 4096);
 }
 

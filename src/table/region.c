@@ -3,8 +3,8 @@
  * Creates regions, finds slots, walks them.
  *
  * Promises: creating costs one mapping, whatever the size; a slot leads to its region by one load.
- * Needs:    mmap of lazily zeroed memory. Slot tables lie below 2^48 and each begins on a multiple of 1 GiB of
- *           address space (not of memory), which no other slot table shares.
+ * Needs:    mmap of lazily zeroed memory. A region's mapping lies below 2^48 and begins on a multiple of 1 GiB of
+ *           address space (not of memory), which no other region shares.
  */
 #include "table/region.h"
 
@@ -73,10 +73,8 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 	unsigned shift = config && config->frame_shift ? config->frame_shift : 12;
 	enum mslot_err err = config_check(config, shift);
 
-	if (err) {
-		why_set(why, err);
-		return NULL;
-	}
+	if (err)
+		return why_null(why, err);
 	static _Atomic uint64_t last_id;
 	/* header, touched grains, node ranges, hints, slots: one mapping */
 	uint64_t nr_grains = ((config->nr_frames - 1) >> GRAIN_SHIFT) + 1;
@@ -86,10 +84,8 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 	uint64_t bytes = round_up(header + config->nr_frames * MSLOT_SLOT_BYTES, HEADER_ALIGN);
 	struct mslot_region *region = map_chunks(bytes);
 
-	if (!region) {
-		why_set(why, MSLOT_NO_MEMORY);
-		return NULL;
-	}
+	if (!region)
+		return why_null(why, MSLOT_NO_MEMORY);
 	region->slots = (struct slot *)((char *)region + header);
 #ifdef MADV_HUGEPAGE
 	if (config->huge_pages)
@@ -290,7 +286,7 @@ void region_know_type(struct mslot_region *region, const struct mslot_type *type
 								memory_order_relaxed);
 		return;
 	}
-	if (type->meta_bytes < 8 || (region_is_limited(region) && !(type->flags & MSLOT_TYPE_IMMEDIATE)))
+	if (type->meta_bytes < 8 || (region_is_limited(region) && !type_is_immediate(type)))
 		return;
 	/* [relaxed] as above. Never replaced, so that types which share a place do not take turns. */
 	atomic_compare_exchange_strong_explicit(known, &none, word, memory_order_relaxed,
@@ -342,8 +338,7 @@ bool mslot_range_not_mapped(const struct mslot_region *region, uint64_t start, u
 			index |= (UINT64_C(1) << GRAIN_SHIFT) - 1;
 			continue;
 		}
-		uint64_t word = slot_word(&region->slots[index]);
-		if ((state_of(word) == STATE_SHARED || state_is_unique(word)) && state_raw(word) != 0)
+		if (state_raw_count(slot_word(&region->slots[index])) != 0)
 			return false;
 	}
 	return true;

@@ -18,7 +18,7 @@
 /* Slots of one page: a row. No two nodes share one. */
 #define SLOTS_OF_PAGE UINT64_C(64)
 
-/* What a region keeps for whoever finds free frames, of a range of that many: whole pages. */
+/* Bytes of free-frame hints for a range of so many frames: whole pages. */
 #define REGION_HINT_BYTES(nr_frames) (((nr_frames) / 64 * 9 + 8192 + 4095) & ~UINT64_C(4095))
 
 /* Frames that lie on one NUMA node. */
@@ -59,7 +59,7 @@ struct mslot_region {
 	_Atomic uintptr_t known_types[NR_KNOWN_TYPES]; /* what slots of a type carry; never replaced by another's */
 };
 
-/* Any slot of a region leads to the region: slot tables begin on, and have to themselves, multiples of this. */
+/* Any slot of a region leads to the region: its mapping begins on, and has to itself, multiples of this. */
 #define CHUNK_SHIFT 30
 #define NR_CHUNKS (UINT64_C(1) << (48 - CHUNK_SHIFT))
 extern _Atomic(struct mslot_region *) region_of_chunk[NR_CHUNKS];
@@ -166,7 +166,7 @@ enum mslot_err region_range(const struct mslot_region *region, uint64_t start, u
 enum grain {
 	GRAIN_UNTOUCHED, /* never claimed, and not in memory */
 	GRAIN_MARKED,	 /* about to be a hole, or untouched again */
-	GRAIN_HOLE,	 /* likewise, and no frames */
+	GRAIN_HOLE,	 /* no frames; never claimed, and not in memory */
 	GRAIN_TOUCHED,	 /* in memory, and may have been claimed */
 };
 #define GRAIN_MASK 3
@@ -271,10 +271,15 @@ static inline bool type_is_valid(const struct mslot_type *type)
 	       !(type->flags & ~(unsigned)(MSLOT_TYPE_UNTYPED | MSLOT_TYPE_IMMEDIATE));
 }
 
+static inline bool type_is_immediate(const struct mslot_type *type)
+{
+	return type->flags & MSLOT_TYPE_IMMEDIATE;
+}
+
 /* What a slot carries as its type: the address, and what the last put and a reader need to know of it. */
 static inline uintptr_t type_word(const struct mslot_region *region, const struct mslot_type *type)
 {
-	bool is_immediate = type->flags & MSLOT_TYPE_IMMEDIATE;
+	bool is_immediate = type_is_immediate(type);
 	bool is_careful = type->on_drop || (!is_immediate && region_is_limited(region));
 
 	return (uintptr_t)type | (is_immediate ? TYPE_IMMEDIATE : 0) | (is_careful ? TYPE_CAREFUL : 0);

@@ -46,7 +46,7 @@ static inline bool swap_acquire_last_put(struct slot *slot, uint64_t *word, uint
 							      memory_order_relaxed));
 }
 
-/* The same, and whoever comes after the start of a grace period that has not begun finds the slot retired. */
+/* The same, and sections that begin after the next grace period has begun find the slot retired. */
 static inline bool swap_retire(struct slot *slot, uint64_t *word, uint64_t next)
 {
 	/* [seq_cst:retire] before the look at what has begun. [relaxed] on failure nothing is read by it.
@@ -368,7 +368,7 @@ enum mslot_err slot_try_unique(struct slot *slot, bool seen_by_readers)
 bool slot_share(struct slot *slot, uint64_t *seen)
 {
 	*seen = slot_word(slot);
-	if (!state_is_unique(*seen) || state_raw(*seen) != 0)
+	if (!state_is_owned(*seen))
 		return false;
 	/* [release:publish] what the owner wrote is visible to whoever gets or peeks. */
 	atomic_store_explicit(&slot->state, state_publish(*seen), memory_order_release);
@@ -378,7 +378,7 @@ bool slot_share(struct slot *slot, uint64_t *seen)
 bool slot_unique_retire(struct slot *slot, bool give_back, uint64_t *seen)
 {
 	*seen = slot_word(slot);
-	while (state_is_unique(*seen) && state_raw(*seen) == 0) {
+	while (state_is_owned(*seen)) {
 		uint64_t next = state_word(STATE_RETIRED, *seen, 0, give_back ? 0 : 1);
 		/* [seq_cst:retire] as in swap_retire. A swap, so that of two drops by the owner one is a fault. */
 		if (atomic_compare_exchange_strong_explicit(&slot->state, seen, next, memory_order_seq_cst,

@@ -67,12 +67,15 @@ void slot_set_type(struct slot *slot, uintptr_t type_word);
 void slot_publish(struct slot *slot, uint64_t claimed);
 void slot_publish_unique(struct slot *slot, uint64_t claimed);
 
+/* Adds 1 in any case; false: state_get(*seen) says what to make of it. */
 bool slot_get(struct slot *slot, uint64_t *seen);
 enum slot_put slot_put_quick(struct slot *slot, uint64_t *seen);
+/* With what slot_put_quick() gave, PUT_ADDED or PUT_UNTRIED, and the word it saw. */
 struct slot_verdict slot_put_slow(struct slot *slot, enum slot_put tried, uint64_t seen);
 struct slot_verdict slot_put(struct slot *slot);
 struct slot_verdict slot_clone(struct slot *slot);
 bool slot_forget_quick(struct slot *slot, uint64_t delta, bool *has_added, uint64_t *seen);
+/* With what slot_forget_quick() left, where it gave false. */
 struct slot_verdict slot_forget_slow(struct slot *slot, uint64_t delta, bool has_added, uint64_t seen);
 struct slot_verdict slot_forget(struct slot *slot, uint64_t delta);
 bool slot_from_raw_quick(struct slot *slot);

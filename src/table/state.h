@@ -36,7 +36,7 @@ enum state {
 	STATE_UNIQUE = 3,      /* one owner; nobody could peek in this incarnation, or all who did are gone */
 	STATE_UNIQUE_SEEN = 4, /* one owner; it was shared before, readers may still look */
 	STATE_RETIRED = 5,     /* last reference gone, not yet recycled */
-	STATE_TAIL = 6,	       /* that names its head: broken today */
+	STATE_TAIL = 6,	       /* reserved for a tail that names its head; an audit calls it broken */
 	STATE_HOLE = 7,	       /* no frame; for good */
 	NR_STATES
 };
@@ -93,6 +93,12 @@ static inline bool state_is_unique(uint64_t word)
 	return state_of(word) == STATE_UNIQUE || state_of(word) == STATE_UNIQUE_SEEN;
 }
 
+/* Unique, and its handle is not forgotten. */
+static inline bool state_is_owned(uint64_t word)
+{
+	return state_is_unique(word) && state_raw(word) == 0;
+}
+
 /* As OSTD defines them, and 0 where a frame has no references. */
 static inline uint32_t state_raw_count(uint64_t word)
 {
@@ -112,8 +118,7 @@ static inline uint64_t state_word(enum state state, uint64_t generation_of, int3
 	       (generation_of & GEN_MASK) + (uint64_t)state;
 }
 
-/* The least distance above a shared word with one live handle: subtracted, so that the tests below need few constants.
- */
+/* A shared word with one live handle, without its generation; tests subtract it, and need few constants. */
 #define SOLE (LIVE_ONE + STATE_SHARED)
 
 /* The only reference, live: the last put may then take the word straight to retired. */
@@ -167,8 +172,7 @@ static inline bool state_is_forgettable(uint64_t word)
 
 /*
  * Shared, with at least two live handles: a put by addition leaves one. Signed, so that the guard bit fails it. Two
- * short tests side by side: what the add returned is waited for by all that follows, and the next locked instruction
- * too.
+ * short tests side by side, as all that follows waits for them.
  */
 static inline bool state_has_others(uint64_t word)
 {
@@ -257,9 +261,10 @@ static inline enum mslot_err state_unique_from_raw(uint64_t word, uint64_t *next
 	return MSLOT_OK;
 }
 
+/* Any refusal is a dead handle; the error itself is not used. */
 static inline enum mslot_err state_unique_into_raw(uint64_t word, uint64_t *next)
 {
-	if (!state_is_unique(word) || state_raw(word) != 0)
+	if (!state_is_owned(word))
 		return MSLOT_NOT_FORGOTTEN;
 	*next = state_word(state_of(word), word, 0, 1);
 	return MSLOT_OK;

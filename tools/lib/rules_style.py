@@ -11,7 +11,7 @@ from rulebook import at, blank_comments, comment_above, library, of_kind, rule
 
 ROOMS = ["base", "table", "reclaim", "handle", "alloc", "audit"]
 ROOM_OF_HEADER = {"error": "base", "region": "table", "reclaim": "reclaim", "frame": "handle", "unique": "handle",
-                  "segment": "handle", "list": "handle", "alloc": "alloc", "audit": "audit"}
+                  "segment": "handle", "alloc": "alloc", "audit": "audit"}
 
 
 @rule("includes look only down", "src/table/slot.c", '#include "base/check.h"',
@@ -58,7 +58,8 @@ def public_calls(tree):
             yield path, text, call.start(), call.group(1), comment_above(text, call.start())
 
 
-@rule("public calls say their progress", "include/metaslot/frame.h", " * Progress: wait-free, at most one RMW.\n", "")
+@rule("public calls say their progress", "include/metaslot/frame.h",
+      " * Progress: wait-free, at most one RMW; at the count's limit lock-free, as a drop takes it back.\n", "")
 def progress(tree):
     described = {name for _, _, _, name, comment in public_calls(tree) if "Progress:" in comment}
     return [at(path, text, offset, f"{name}() says no Progress:") for path, text, offset, name, comment
