@@ -47,6 +47,42 @@ static void a_deferred_drop_is_recycled_after_the_section(void **state)
 	assert_int_equal(view_at(5).generation, 1);
 }
 
+static struct mslot_frame *inner;
+static sem_t inner_is_dropped;
+
+static void on_drop_inner(void *meta, uint64_t paddr, void *memory)
+{
+	(void)meta, (void)paddr, (void)memory;
+	mslot_frame_drop(inner);
+	sem_post(&inner_is_dropped);
+	nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+}
+
+static void *find_inner(void *arg)
+{
+	struct mslot_view view;
+
+	sem_wait(&inner_is_dropped);
+	assert_err(mslot_barrier(region), MSLOT_OK);
+	assert_err(mslot_view(region, PADDR(5), &view), MSLOT_OK);
+	assert_int_equal(view.status, MSLOT_STATUS_UNUSED);
+	return arg;
+}
+
+/* Though it waits for the outer on_drop to end, so that chains do not recurse. */
+static void a_barrier_recycles_what_an_on_drop_has_dropped(void **state)
+{
+	static const struct mslot_type drops_inner = {.flags = MSLOT_TYPE_IMMEDIATE, .on_drop = on_drop_inner};
+	pthread_t thread;
+	(void)state;
+
+	sem_init(&inner_is_dropped, 0, 0);
+	inner = mslot_frame_claim(region, PADDR(5), &noting, NULL, NULL);
+	assert_int_equal(pthread_create(&thread, NULL, find_inner, NULL), 0);
+	mslot_frame_drop(mslot_frame_claim(region, PADDR(6), &drops_inner, NULL, NULL));
+	join(thread);
+}
+
 /* Nobody asks for it: the library's own thread does it, within a second by far. */
 static void a_retired_frame_is_recycled_without_a_barrier(void **state)
 {
@@ -324,6 +360,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_deferred_drop_is_recycled_after_the_section),
+		TEST(a_barrier_recycles_what_an_on_drop_has_dropped),
 		TEST(a_retired_frame_is_recycled_without_a_barrier),
 		TEST(peek_refuses_what_it_cannot_keep),
 		TEST(a_barrier_recycles_what_a_paused_thread_retired),

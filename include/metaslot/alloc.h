@@ -58,7 +58,8 @@ struct mslot_alloc_options {
  *           could become so by the wait that is allowed; BUSY: backlog at its limit, or asked to wait where that is
  *           not possible; INVALID: `type`, unknown flags, ZEROED without memory, a node that no frame is of.
  *           Frames that are just being marked as a hole are not unused, though the marking may fail.
- *           A frame may count as used until the call that ends its use has returned. The first NO_MEMORY of a
+ *           A frame may count as used until the call that ends its use has returned; one that waits for a grace
+ *           period, until whoever recycles it is through, for which mslot_barrier() waits. The first NO_MEMORY of a
  *           region is a look at every slot where frames were claimed before the region's first allocation or
  *           mslot_region_mark_hole(), or one was reset as unused; else it takes microseconds at most, and a tenth
  *           of one when repeated; with many threads that remember frames, more.

@@ -78,7 +78,7 @@ struct mslot_audit {
  * Counts the slots by state and type and checks the invariants of each.
  *
  * Order:    relaxed snapshots.
- * Progress: wait-free, O(slots that were ever claimed).
+ * Progress: wait-free, O(slots that were ever claimed, and one byte per 512 frames).
  * Context:  any thread, registered or not; not while the region is destroyed.
  * Errors:   INVALID: an argument is NULL.
  */

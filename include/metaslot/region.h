@@ -125,7 +125,7 @@ MSLOT_API MSLOT_MUST_USE struct mslot_region *mslot_region_create(const struct m
  * @region  not used by any other thread any more; NULL does nothing
  *
  * Order:    as mslot_barrier().
- * Progress: blocking (grace periods, and a walk over the slots that were ever claimed).
+ * Progress: blocking (grace periods, and a walk over the slots that were ever claimed and one byte per 512 frames).
  * Context:  any thread, registered or not, outside reader sections and on_drop.
  * Errors:   IN_USE: a handle or a forgotten reference is out, and nothing is freed; BUSY: called inside a
  *           reader section or from on_drop; NO_MEMORY: as mslot_barrier().

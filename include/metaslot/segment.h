@@ -65,7 +65,8 @@ MSLOT_API void mslot_segment_drop(struct mslot_segment *segment);
  * Order:    relaxed, as mslot_frame_clone().
  * Progress: wait-free, O(frames).
  * Context:  any registered thread, also inside a reader section and from on_drop.
- * Errors:   INVALID: the segment is empty, or `out` is the segment itself; OVERFLOW: of a frame. Nothing has changed.
+ * Errors:   INVALID: the segment is empty, or `out` is NULL or the segment itself; OVERFLOW: of a frame. Nothing has
+ *           changed.
  * Faults:   dead handle, then INVALID if the handler returns; overflow.
  * Source:   OSTD `Segment::clone`.
  */
@@ -74,8 +75,9 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_clone(const struct mslot_s
 
 /**
  * Takes another reference to the frames from byte offset `from` to `to` (exclusive) of the segment.
- * As mslot_segment_clone(), and: Errors: NOT_ALIGNED; OUT_OF_BOUND: beyond the segment; INVALID: empty range.
- * Source: OSTD `Segment::slice`, which allows an empty result; an empty handle owns nothing, so here it is refused.
+ * As mslot_segment_clone(), and: Errors: NOT_ALIGNED; OUT_OF_BOUND: beyond the segment; INVALID: empty or backward
+ * range. Source: OSTD `Segment::slice`, which allows an empty result; an empty handle owns nothing, so here it is
+ * refused.
  */
 MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_slice(const struct mslot_segment *segment, uint64_t from,
 							    uint64_t to, struct mslot_segment *out);
@@ -87,8 +89,8 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_slice(const struct mslot_s
  * Order:    none: no count changes.
  * Progress: wait-free.
  * Context:  any registered thread, also inside a reader section and from on_drop.
- * Errors:   NOT_ALIGNED; OUT_OF_BOUND: `at` is 0 or not inside; INVALID: empty segment, or `out` is the segment
- *           itself. Nothing has changed.
+ * Errors:   NOT_ALIGNED; OUT_OF_BOUND: `at` is 0 or not inside; INVALID: empty segment, or `out` is NULL or the
+ *           segment itself. Nothing has changed.
  * Source:   OSTD `Segment::split`.
  */
 MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_split(struct mslot_segment *segment, uint64_t at,

@@ -30,9 +30,9 @@ MSLOT_API void mslot_unique_drop(struct mslot_unique *unique);
 /**
  * Drops the handle without giving the frame back to whoever finds free frames.
  *
- * For allocators. As mslot_unique_drop(), but the frame leaves no hint: it can be claimed by address; allocations find
- * it only when hints run out and every slot is scanned. Another thread may still hold an old hint to it, from when it
- * allocated the frame as a shared one.
+ * For allocators. As mslot_unique_drop(), but no hint of the frame is made: it can be claimed by address, and
+ * allocations find it when hints run out and every slot is scanned. Sooner where a hint is left from before: of a frame
+ * that was claimed by address, or that another thread has allocated as a shared one.
  * Source: OSTD `UniqueFrame::reset_as_unused`.
  */
 MSLOT_API void mslot_unique_reset_as_unused(struct mslot_unique *unique);

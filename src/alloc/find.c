@@ -164,7 +164,7 @@ static void pass_over_range(const struct request *request, const struct node_ran
 		uint64_t word = region_word(region, at);
 
 		if (settles && state_of(word) == STATE_SHARED)
-			word = slot_call_attention(&region->slots[at]);
+			word = grain_word(region_grain_byte(region, at), slot_call_attention(&region->slots[at]));
 		pass->generations += state_generation(word);
 		bool is_unused = state_of(word) == STATE_UNUSED;
 		unused |= (uint64_t)is_unused << at % 64;

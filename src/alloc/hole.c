@@ -47,8 +47,8 @@ static uint64_t hold(struct mslot_region *region, uint64_t at, uint64_t end, enu
 	uint64_t whole = whole_grain(region, at, end), word;
 	uint8_t byte = region_grain_byte(region, at);
 
-	if (whole && grain_of(byte) == GRAIN_UNTOUCHED && byte <= UINT8_MAX - GRAIN_IN_VAIN &&
-	    swap_grain(region, at, byte, byte + GRAIN_MARKED))
+	if (whole && grain_of(byte) == GRAIN_UNTOUCHED && byte < GRAIN_UNTOUCHED + GRAIN_MOST_IN_VAIN &&
+	    swap_grain(region, at, byte, grain_moved(byte, GRAIN_MARKED)))
 		return whole;
 	*err = claim_slot(region, &region->slots[at], &word);
 	return !*err;
@@ -62,10 +62,10 @@ static uint64_t finish_hold(struct mslot_region *region, uint64_t at, uint64_t e
 	uint8_t byte = region_grain_byte(region, at);
 
 	if (whole && grain_of(byte) == GRAIN_MARKED) {
-		uint8_t next = (uint8_t)(byte - GRAIN_MARKED + (is_hole ? GRAIN_HOLE : GRAIN_IN_VAIN));
+		uint8_t in_vain = grain_moved(byte + 1, GRAIN_UNTOUCHED);
 
 		/* Of a grain that we have marked: nobody else leaves that state. */
-		swap_grain(region, at, byte, next);
+		swap_grain(region, at, byte, is_hole ? GRAIN_HOLE : in_vain);
 		if (is_hole)
 			return whole;
 		/* Whoever was led there meanwhile has dropped the hints. Where they are made just now, they may lead

@@ -54,15 +54,23 @@ static void recycle(struct slot *slot, struct mslot_region *region, const struct
 /* Chains of immediate frames that drop each other become a loop here. */
 static COLD void recycle_nesting(struct slot *slot)
 {
+	struct reclaim_thread *self = reclaim_self;
+
 	slot->link = immediate.head;
 	immediate.head = slot;
 	if (immediate.running)
 		return;
 	immediate.running = true;
+	/* What an on_drop drops here is recycled after that drop has returned. So a barrier is to wait for us, and the
+	 * end of the region, too. */
+	if (self)
+		grace_read_lock();
 	while ((slot = immediate.head)) {
 		immediate.head = slot->link;
 		recycle(slot, slot_region(slot), slot_type(slot));
 	}
+	if (self)
+		grace_read_unlock();
 	immediate.running = false;
 }
 
@@ -82,9 +90,10 @@ static void count(struct reclaim_thread *self, struct mslot_region *region, int6
 
 	if (LIKELY(!region_is_limited(region)))
 		return;
-	if (UNLIKELY(self->counted != region)) {
+	if (UNLIKELY(self->counted_id != region->id)) {
 		reclaim_count_flush(self);
 		self->counted = region;
+		self->counted_id = region->id;
 	}
 	self->uncounted += delta;
 	if (UNLIKELY(self->uncounted < 0 || self->uncounted > 2 * slack)) {
@@ -96,8 +105,14 @@ static void count(struct reclaim_thread *self, struct mslot_region *region, int6
 
 void reclaim_count_flush(struct reclaim_thread *self)
 {
-	if (self->uncounted)
-		backlog_add(self->counted, self->uncounted);
+	if (!self->uncounted)
+		return;
+	/* The end of the region waits for the section. */
+	grace_read_lock();
+	struct mslot_region *region = region_at((uintptr_t)self->counted);
+	if (region && region->id == self->counted_id)
+		backlog_add(region, self->uncounted);
+	grace_read_unlock();
 	self->uncounted = 0;
 }
 

@@ -21,8 +21,9 @@ struct reclaim_thread {
 	struct retire_queue queue[2];
 	_Atomic unsigned active;      /* index of the queue to use; written by the grace-period thread */
 	bool recycling;		      /* in an on_drop of the deferred path: do not nest */
-	struct mslot_region *counted; /* the region that `uncounted` belongs to */
-	int64_t uncounted;	      /* retired minus recycled, not yet in region_backlog() */
+	struct mslot_region *counted; /* the region that `uncounted` belongs to, if it is there still */
+	uint64_t counted_id;
+	int64_t uncounted; /* retired minus recycled, not yet in region_backlog() */
 
 	_Atomic uint64_t nr_recycled; /* for the statistics: by this thread, whoever retired them */
 

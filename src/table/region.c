@@ -109,6 +109,8 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 		/* [relaxed] nobody else knows the region yet. */
 		atomic_store_explicit(&region->known_types[i], KNOWN_NONE, memory_order_relaxed);
 	name_chunks(region, region);
+	/* [relaxed] nobody counts here before the id. */
+	atomic_store_explicit(region_backlog(region), 0, memory_order_relaxed);
 	/* [release:attach] the region is made. */
 	atomic_store_explicit(&backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].region_id, region->id,
 			      memory_order_release);
@@ -173,15 +175,6 @@ static void populate(const struct mslot_region *region, uint64_t grain)
 #endif
 }
 
-/* Slots of a grain that was marked in vain, which more than one thread may be about to touch. */
-static void set_generations(const struct mslot_region *region, uint64_t index, uint64_t generation)
-{
-	uint64_t at = index >> GRAIN_SHIFT << GRAIN_SHIFT, end = at + (UINT64_C(1) << GRAIN_SHIFT);
-
-	for (; at < end && at < region->nr_frames; at++)
-		slot_set_generation(&region->slots[at], generation);
-}
-
 enum mslot_err region_touch(struct mslot_region *region, uint64_t index)
 {
 	uint8_t byte = region_grain_byte(region, index);
@@ -191,10 +184,9 @@ enum mslot_err region_touch(struct mslot_region *region, uint64_t index)
 		/* What is claimed before there are hints may be dropped by who does not know of any. */
 		if (region_hints_stage(region) == HINTS_NONE)
 			region_disprove_hints(region);
-		if (grain_generation(byte))
-			set_generations(region, index, grain_generation(byte));
 		/* [release:attach] others who claim here see what we saw of hints. */
-		if (atomic_compare_exchange_strong_explicit(region_grain(region, index), &byte, GRAIN_TOUCHED,
+		if (atomic_compare_exchange_strong_explicit(region_grain(region, index), &byte,
+							    grain_moved(byte, GRAIN_TOUCHED),
 							    /* [relaxed] another was here, and is looked for below. */
 							    memory_order_release, memory_order_relaxed))
 			return MSLOT_OK;

@@ -71,8 +71,8 @@ static inline struct mslot_region *slot_region(const struct slot *slot)
 }
 
 /*
- * A hint: a region's retired slots, each thread's last few not counted. Beside the region, not in it: a thread may
- * count after the region is gone, and the next one there begins with what such threads still owe.
+ * A hint: a region's retired slots, each thread's last few not counted. Beside the region, not in it, as the id: a
+ * thread may still have some to count when the region is gone.
  */
 struct backlog {
 	_Alignas(MSLOT_SLOT_BYTES) _Atomic int64_t nr_retired;
@@ -160,17 +160,16 @@ enum mslot_err region_range(const struct mslot_region *region, uint64_t start, u
 			    uint64_t *nr_slots);
 
 /*
- * What a region knows of a grain, in a byte behind itself. The last two are for good. The first three have beside them
- * how often the grain was marked in vain: that is the generation of its frames, which were taken and are unused again.
+ * What a region knows of a grain, in a byte behind itself; the last two are for good. Below it, how often the grain was
+ * marked in vain: so often have its frames been taken and become unused again, of which their slots know nothing.
  */
 enum grain {
-	GRAIN_UNTOUCHED, /* never claimed, and not in memory */
-	GRAIN_MARKED,	 /* about to be a hole, or untouched again */
-	GRAIN_HOLE,	 /* no frames; never claimed, and not in memory */
-	GRAIN_TOUCHED,	 /* in memory, and may have been claimed */
+	GRAIN_UNTOUCHED = 0 << 6, /* never claimed: its slots are zero, and not in memory */
+	GRAIN_MARKED = 1 << 6,	  /* about to be a hole, or untouched again; likewise */
+	GRAIN_HOLE = 2 << 6,	  /* no frames; likewise */
+	GRAIN_TOUCHED = 3 << 6,	  /* in memory, and may have been claimed */
 };
-#define GRAIN_MASK 3
-#define GRAIN_IN_VAIN 4 /* one marking; where the count is full, slots are marked one by one */
+#define GRAIN_MOST_IN_VAIN 63 /* where the count is full, slots are marked one by one */
 
 static inline _Atomic uint8_t *region_grain(const struct mslot_region *region, uint64_t index)
 {
@@ -186,17 +185,26 @@ static inline uint8_t region_grain_byte(const struct mslot_region *region, uint6
 
 static inline enum grain grain_of(uint8_t byte)
 {
-	return (enum grain)(byte & GRAIN_MASK);
+	return (enum grain)(byte & ~GRAIN_MOST_IN_VAIN);
 }
 
-static inline uint64_t grain_generation(uint8_t byte)
+/* The byte, with another state. */
+static inline uint8_t grain_moved(uint8_t byte, enum grain grain)
 {
-	return byte / GRAIN_IN_VAIN * GEN_ONE;
+	return (uint8_t)(grain | (byte & GRAIN_MOST_IN_VAIN));
+}
+
+/* A slot's word, with the generations that its frame had before the grain was touched. */
+static inline uint64_t grain_word(uint8_t byte, uint64_t word)
+{
+	uint64_t generation = word + (byte & GRAIN_MOST_IN_VAIN) * GEN_ONE;
+
+	return (word & ~GEN_MASK) | (generation & GEN_MASK);
 }
 
 static inline bool region_is_touched(const struct mslot_region *region, uint64_t index)
 {
-	return LIKELY(region_grain_byte(region, index) == GRAIN_TOUCHED);
+	return LIKELY(region_grain_byte(region, index) >= GRAIN_TOUCHED);
 }
 
 /* The grain is a hole: its slots are not in memory and say nothing of it. Others are holes one by one. */
@@ -205,15 +213,23 @@ static inline bool region_is_hole(const struct mslot_region *region, uint64_t in
 	return grain_of(region_grain_byte(region, index)) == GRAIN_HOLE;
 }
 
-/* The word of a slot, which may lie where no memory is. */
+/* The word of a frame, whose slot may lie where no memory is. Its generation grows by one each time it becomes unused.
+ */
 static inline uint64_t region_word(const struct mslot_region *region, uint64_t index)
 {
-	static const uint64_t state[] = {STATE_UNUSED, STATE_BUSY, STATE_HOLE};
 	uint8_t byte = region_grain_byte(region, index);
 
-	if (LIKELY(byte == GRAIN_TOUCHED))
-		return slot_word_acquire(&region->slots[index]);
-	return state[grain_of(byte)] + grain_generation(byte);
+	switch (grain_of(byte)) {
+	case GRAIN_UNTOUCHED:
+		return grain_word(byte, STATE_UNUSED);
+	case GRAIN_MARKED:
+		return grain_word(byte, STATE_BUSY);
+	case GRAIN_HOLE:
+		return STATE_HOLE;
+	case GRAIN_TOUCHED:
+	default:
+		return grain_word(byte, slot_word_acquire(&region->slots[index]));
+	}
 }
 
 /*

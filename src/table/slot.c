@@ -101,14 +101,6 @@ enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed)
 	}
 }
 
-void slot_set_generation(struct slot *slot, uint64_t generation)
-{
-	uint64_t never = STATE_UNUSED;
-	/* [relaxed] who comes to the slot acquires its grain. [relaxed] another was faster. */
-	atomic_compare_exchange_strong_explicit(&slot->state, &never, generation, memory_order_relaxed,
-						memory_order_relaxed);
-}
-
 /* The claimed frame is none. */
 void slot_make_hole(struct slot *slot, uint64_t claimed)
 {

@@ -59,8 +59,6 @@ uintptr_t slot_type_word(const struct slot *slot);
 
 bool slot_claim_quick(struct slot *slot, uint64_t word, uint64_t *claimed);
 enum mslot_err slot_claim(struct slot *slot, uint64_t *claimed);
-/* Of a slot that was never claimed; does nothing where another thread has been faster. */
-void slot_set_generation(struct slot *slot, uint64_t generation);
 void slot_make_hole(struct slot *slot, uint64_t claimed);
 void slot_unclaim(struct slot *slot);
 void slot_set_type(struct slot *slot, uintptr_t type_word);

@@ -93,6 +93,15 @@ static void claim_lone(void)
 	claim(LONE);
 }
 
+/* Whoever was refused asks again: a hole stays one. */
+static void claim_lone_twice(void)
+{
+	if (!mslot_frame_claim(model_region, MODEL_PADDR(LONE), &type, &one, NULL))
+		claim(LONE);
+	else
+		model_add(MODEL_WON, 1);
+}
+
 static void alloc(void)
 {
 	enum mslot_err why = MSLOT_OK;
@@ -133,7 +142,7 @@ static void see_lone_hole(void)
 static void lone_in_vain(void)
 {
 	untouched_grain();
-	atomic_store_explicit(region_grain(model_region, LONE), GRAIN_IN_VAIN, memory_order_relaxed);
+	atomic_store_explicit(region_grain(model_region, LONE), GRAIN_UNTOUCHED + 1, memory_order_relaxed);
 }
 
 static void see_lone_marked(void)
@@ -172,7 +181,7 @@ const struct model models[] = {
 	{"hole/mark-claim", 3, NULL, both_or_none, {mark_both, claim_1}},
 	{"hole/mark-claim-grain", 3, untouched_grain, one_won, {mark_lone, claim_lone}},
 	{"hole/claim-in-vain", 4, lone_in_vain, one_won_of_second, {claim_lone, claim_lone}},
-	{"hole/mark-in-vain", 3, lone_in_vain, one_won_of_second, {mark_lone, claim_lone}},
+	{"hole/mark-in-vain", 3, lone_in_vain, one_won, {mark_lone, claim_lone_twice}},
 	{"hole/mark-alloc", 2, hold_0_and_1, one_won, {mark_2, alloc}},
 	{"hole/one-moves", 2, hold_0_and_2, NULL, {drop_0_mark_1, alloc_must}},
 	{0},
