@@ -184,6 +184,10 @@ CACHES = [
     ("who may wait waits once", "alloc/find.c",
      "*err = mslot_barrier(region);\n\t\tif (*err)\n", "*err = mslot_barrier(region);\n\t\twaits = false;\n\t\tif (*err)\n"),
     ("what was marked in vain is as if it had not been", "alloc/hole.c", "GRAIN_HOLE : in_vain", "GRAIN_HOLE : in_vain - 1"),
+    ("slots of a grain are written before it is touched", "table/region.c",
+     "\t\t/* [release:attach] others who claim here",
+     "\t\tif (byte & GRAIN_MOST_IN_VAIN)\n\t\t\tatomic_store(&region->slots[index].state, GEN_ONE);\n"
+     "\t\t/* [release:attach] others who claim here"),
     ("the generation of a grain is lost at its first claim", "table/region.c",
      "grain_moved(byte, GRAIN_TOUCHED)", "GRAIN_TOUCHED"),
     ("an on_drop may wait where a frame is repurposed", "handle/unique.c", "\t\treclaim_in_on_drop = true;\n", ""),
