@@ -21,8 +21,6 @@ static uint64_t cookie_of(const struct copy *copy, uint32_t pfn)
 	return UINT64_C(0x9e3779b97f4a7c15) + copy->base + pfn;
 }
 
-static const char *const not_allocated = "the frame is not allocated";
-
 static const char *allocate(struct worker *worker, const struct replay_step *step)
 {
 	struct copy *copy = worker->copy;
@@ -32,10 +30,10 @@ static const char *allocate(struct worker *worker, const struct replay_step *ste
 	uint64_t meta[2] = {cookie_of(copy, step->pfn), step->kind};
 
 	for (uint32_t i = 0; i < nr; i++) {
-		if (frame[i].is_held)
-			return "the frame is allocated already";
-		if (frame[i].cached)
-			return "the page cache has the frame";
+		if (frame[i].is_held || frame[i].cached) {
+			worker->wrong = i;
+			return frame[i].is_held ? ALLOCATED_ALREADY : HAS_IN_CACHE;
+		}
 	}
 	if (nr == 1) {
 		worker->run_items[0] = run->config->alloc->alloc(run->pool, &run->types[step->kind], meta);
@@ -56,14 +54,26 @@ static const char *put(struct worker *worker, const struct replay_step *step)
 	uint32_t nr = UINT32_C(1) << step->order;
 
 	for (uint32_t i = 0; i < nr; i++)
-		if (!frame[i].is_held)
-			return not_allocated;
+		if (!frame[i].is_held) {
+			worker->wrong = i;
+			return NOT_ALLOCATED;
+		}
 	for (uint32_t i = 0; i < nr; i++) {
 		frame[i].is_held = false;
 		worker->run_items[i] = frame[i].item;
 	}
 	worker->run->config->alloc->put(worker->run->pool, step->order, worker->run_items);
 	return NULL;
+}
+
+static const char *drop_cached(struct copy *copy, uint32_t pfn)
+{
+	struct traced_frame *frame = &copy->frames[pfn];
+
+	if (!frame->cached)
+		return NOT_IN_CACHE;
+	frame->cached--;
+	return copy->run->config->alloc->put_forgotten(copy->run->pool, frame->item) ? NULL : "no reference is left";
 }
 
 static const char *apply(struct worker *worker, const struct replay_step *step)
@@ -81,23 +91,20 @@ static const char *apply(struct worker *worker, const struct replay_step *step)
 		return put(worker, step);
 	case 'I':
 		if (!frame->is_held)
-			return not_allocated;
+			return NOT_ALLOCATED;
 		frame->cached++;
 		return alloc->forget(pool, frame->item) ? NULL : "the reference could not be forgotten";
 	case 'D':
-		if (!frame->cached)
-			return mslot_err_name(MSLOT_NOT_FORGOTTEN);
-		frame->cached--;
-		return alloc->put_forgotten(pool, frame->item) ? NULL : mslot_err_name(MSLOT_NOT_FORGOTTEN);
+		return drop_cached(copy, step->pfn);
 	case 'G':
 		if (!frame->is_held && !frame->cached)
-			return not_allocated;
+			return NOT_ALLOCATED;
 		return alloc->look(pool, frame->item, &worker->run->types[frame->kind], cookie_of(copy, step->pfn))
 			       ? NULL
 			       : "the metadata is another frame's";
 	case 'M':
 		if (!frame->is_held && !frame->cached)
-			return not_allocated;
+			return NOT_ALLOCATED;
 		return alloc->get_put(pool, frame->item) ? NULL : "no reference could be taken";
 	}
 	return NULL;
@@ -137,16 +144,6 @@ static bool open_worker(struct worker *worker)
 {
 	worker->run_items = malloc(sizeof(*worker->run_items) << ALLOC_MAX_ORDER);
 	return worker->run_items;
-}
-
-static const char *drop_cached(struct copy *copy, uint32_t pfn)
-{
-	struct traced_frame *frame = &copy->frames[pfn];
-
-	if (!frame->cached)
-		return mslot_err_name(MSLOT_NOT_FORGOTTEN);
-	frame->cached--;
-	return copy->run->config->alloc->put_forgotten(copy->run->pool, frame->item) ? NULL : "no reference is left";
 }
 
 static void drop_held(struct copy *copy, uint32_t pfn)

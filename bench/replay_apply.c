@@ -22,12 +22,13 @@ static uint64_t paddr_of(const struct copy *copy, uint32_t pfn)
 	return copy->base + ((uint64_t)pfn << 12);
 }
 
-static const char *name_of(enum mslot_err why)
+/* Why no reference to a frame could be taken. */
+static const char *why_no_get(enum mslot_err why)
 {
-	return why ? mslot_err_name(why) : NULL;
+	return why == MSLOT_UNUSED || why == MSLOT_BUSY ? NOT_ALLOCATED : mslot_err_name(why);
 }
 
-/* A frame in its grace period is waited for. */
+/* A frame in its grace period is waited for. `out` has who holds the frame. */
 EVENT claim_again(struct worker *worker, uint64_t paddr, unsigned kind, struct mslot_frame **out, enum mslot_err why)
 {
 	struct run *run = worker->run;
@@ -36,6 +37,8 @@ EVENT claim_again(struct worker *worker, uint64_t paddr, unsigned kind, struct m
 	uint64_t since = now_ns();
 
 	do {
+		if (why == MSLOT_IN_USE)
+			return *out ? ALLOCATED_ALREADY : HAS_IN_CACHE;
 		if (why != MSLOT_BUSY || !run->config->is_deferred || has_failed(run))
 			return mslot_err_name(why);
 		mslot_quiescent_state();
@@ -63,8 +66,8 @@ EVENT claim(struct worker *worker, const struct replay_step *step)
 
 		if (frame)
 			held[i] = frame;
-		else
-			error = claim_again(worker, paddr, step->kind, &held[i], why);
+		else if ((error = claim_again(worker, paddr, step->kind, &held[i], why)))
+			worker->wrong = i;
 	}
 	return error;
 }
@@ -74,8 +77,10 @@ EVENT drop(struct worker *worker, const struct replay_step *step)
 	struct mslot_frame **held = &worker->copy->held[step->pfn];
 
 	for (uint32_t i = 0; i < UINT32_C(1) << step->order; i++) {
-		if (!held[i])
-			return "the frame is not allocated";
+		if (!held[i]) {
+			worker->wrong = i;
+			return NOT_ALLOCATED;
+		}
 		worker->run->config->impl->frame_drop(held[i]);
 		held[i] = NULL;
 	}
@@ -87,17 +92,20 @@ EVENT forget(struct worker *worker, const struct replay_step *step)
 	struct mslot_frame *held = worker->copy->held[step->pfn];
 
 	if (!held)
-		return "the frame is not allocated";
+		return NOT_ALLOCATED;
 	if (worker->run->config->impl->frame_clone_into_raw(held) != paddr_of(worker->copy, step->pfn))
 		return "the reference could not be forgotten";
 	return NULL;
 }
 
+static const char *drop_cached(struct copy *copy, uint32_t pfn)
+{
+	return copy->run->config->impl->frame_drop_raw(copy->run->region, paddr_of(copy, pfn)) ? NOT_IN_CACHE : NULL;
+}
+
 EVENT drop_forgotten(struct worker *worker, const struct replay_step *step)
 {
-	struct run *run = worker->run;
-
-	return name_of(run->config->impl->frame_drop_raw(run->region, paddr_of(worker->copy, step->pfn)));
+	return drop_cached(worker->copy, step->pfn);
 }
 
 EVENT get_drop(struct worker *worker, const struct replay_step *step)
@@ -107,7 +115,7 @@ EVENT get_drop(struct worker *worker, const struct replay_step *step)
 	struct mslot_frame *frame = run->config->impl->frame_get(run->region, paddr_of(worker->copy, step->pfn), &why);
 
 	if (!frame)
-		return mslot_err_name(why);
+		return why_no_get(why);
 	run->config->impl->frame_drop(frame);
 	return NULL;
 }
@@ -149,7 +157,7 @@ EVENT look_up(struct worker *worker, const struct replay_step *step)
 	}
 	struct mslot_frame *frame = impl->frame_get(run->region, paddr, &why);
 	if (!frame)
-		return mslot_err_name(why);
+		return why_no_get(why);
 	for (unsigned kind = 0; kind < TRACE_NR_KINDS && !meta; kind++)
 		meta = impl->frame_meta(frame, &run->types[kind]);
 	is_right = meta && meta->cookie == COOKIE(paddr);
@@ -203,11 +211,6 @@ static bool open_worker(struct worker *worker)
 {
 	(void)worker;
 	return true;
-}
-
-static const char *drop_cached(struct copy *copy, uint32_t pfn)
-{
-	return name_of(copy->run->config->impl->frame_drop_raw(copy->run->region, paddr_of(copy, pfn)));
 }
 
 static void drop_held(struct copy *copy, uint32_t pfn)

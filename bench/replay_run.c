@@ -26,14 +26,18 @@
 /* To yield costs as much as ten events, so it is for threads that have no processor each. */
 #define SPINS_BEFORE_YIELD (impl_is_oversubscribed ? 200 : 100000)
 
-static void fail(struct run *run, const struct replay_step *step, const char *what)
+static void fail(struct worker *worker, const struct replay_step *step, const char *what)
 {
+	struct run *run = worker->run;
 	const struct trace_event *event = &run->trace->events[step->event];
+	char frame[32] = "";
 
+	if (worker->wrong)
+		snprintf(frame, sizeof(frame), ", frame 0x%" PRIx32, event->pfn + worker->wrong);
 	pthread_mutex_lock(&run->error_lock);
 	if (!run->error[0])
-		snprintf(run->error, sizeof(run->error), "line %" PRIu32 ": %c cpu %u pfn 0x%" PRIx32 ": %s",
-			 step->event + 2, event->op, event->cpu, event->pfn, what);
+		snprintf(run->error, sizeof(run->error), "line %" PRIu32 ": %c cpu %u pfn 0x%" PRIx32 "%s: %s",
+			 step->event + 2, event->op, event->cpu, event->pfn, frame, what);
 	pthread_mutex_unlock(&run->error_lock);
 	atomic_store_explicit(&run->has_failed, true, memory_order_relaxed);
 }
@@ -80,7 +84,7 @@ static void run_member(struct worker *worker)
 		if (is_sample)
 			samples_add(&worker->latency, now_ns() - from);
 		if (error) {
-			fail(worker->run, step, error);
+			fail(worker, step, error);
 			break;
 		}
 		if (step->is_awaited)

@@ -40,6 +40,7 @@ struct worker {
 	unsigned member;
 	uint64_t start_ns, end_ns, nr_waits, wait_ns;
 	void **run_items;	/* alloc mode: of the run at hand */
+	uint32_t wrong;		/* of the block's frames, the one that an error is about */
 	struct samples latency; /* ns */
 	pthread_t thread;
 };
@@ -65,6 +66,12 @@ static inline bool has_failed(struct run *run)
 {
 	return atomic_load_explicit(&run->has_failed, memory_order_relaxed);
 }
+
+/* Why an event cannot be applied, whoever chooses the frames. */
+#define NOT_ALLOCATED "the frame is not allocated"
+#define ALLOCATED_ALREADY "the frame is allocated already"
+#define HAS_IN_CACHE "the page cache has the frame"
+#define NOT_IN_CACHE "the page cache does not have the frame"
 
 /* 16 bytes of metadata in every slot; the cookie names the frame. */
 struct page_meta {

@@ -147,13 +147,14 @@ static void an_event_that_cannot_be_applied_is_named(void **state)
 		struct trace_event event;
 		const char *what;
 	} wrong[] = {
-		{{.op = 'A', .pfn = 2}, "line 4: A cpu 0 pfn 0x2: IN_USE"},
+		{{.op = 'A', .pfn = 2}, "line 4: A cpu 0 pfn 0x2: the frame is allocated already"},
+		{{.op = 'A', .order = 2}, "line 4: A cpu 0 pfn 0x0, frame 0x2: the frame is allocated already"},
 		{{.op = 'F', .pfn = 3, .cpu = 1}, "line 4: F cpu 1 pfn 0x3: the frame is not allocated"},
-		{{.op = 'F', .pfn = 2, .order = 1}, "line 4: F cpu 0 pfn 0x2: the frame is not allocated"},
+		{{.op = 'F', .pfn = 2, .order = 1}, "line 4: F cpu 0 pfn 0x2, frame 0x3: the frame is not allocated"},
 		{{.op = 'I', .pfn = 3}, "line 4: I cpu 0 pfn 0x3: the frame is not allocated"},
-		{{.op = 'D', .pfn = 2, .cpu = 1}, "line 4: D cpu 1 pfn 0x2: NOT_FORGOTTEN"},
-		{{.op = 'G', .pfn = 3}, "line 4: G cpu 0 pfn 0x3: UNUSED"},
-		{{.op = 'M', .pfn = 3}, "line 4: M cpu 0 pfn 0x3: UNUSED"},
+		{{.op = 'D', .pfn = 2, .cpu = 1}, "line 4: D cpu 1 pfn 0x2: the page cache does not have the frame"},
+		{{.op = 'G', .pfn = 3}, "line 4: G cpu 0 pfn 0x3: the frame is not allocated"},
+		{{.op = 'M', .pfn = 3}, "line 4: M cpu 0 pfn 0x3: the frame is not allocated"},
 	};
 
 	(void)state;
@@ -232,14 +233,18 @@ static void an_event_that_no_allocator_can_apply_is_named(void **state)
 		const char *what;
 	} wrong[] = {
 		{{.op = 'M', .pfn = 2}, {.op = 'A', .pfn = 2}, "A cpu 0 pfn 0x2: the frame is allocated already"},
-		{{.op = 'M', .pfn = 2}, {.op = 'A', .order = 2}, "A cpu 0 pfn 0x0: the frame is allocated already"},
+		{{.op = 'M', .pfn = 2},
+		 {.op = 'A', .order = 2},
+		 "A cpu 0 pfn 0x0, frame 0x2: the frame is allocated already"},
 		{{.op = 'F', .pfn = 2}, {.op = 'F', .pfn = 2}, "F cpu 0 pfn 0x2: the frame is not allocated"},
 		{{.op = 'F', .pfn = 2}, {.op = 'F', .pfn = 2, .cpu = 1}, "F cpu 1 pfn 0x2: the frame is not allocated"},
 		{{.op = 'M', .pfn = 2},
 		 {.op = 'F', .pfn = 2, .order = 1},
-		 "F cpu 0 pfn 0x2: the frame is not allocated"},
+		 "F cpu 0 pfn 0x2, frame 0x3: the frame is not allocated"},
 		{{.op = 'F', .pfn = 2}, {.op = 'I', .pfn = 2}, "I cpu 0 pfn 0x2: the frame is not allocated"},
-		{{.op = 'M', .pfn = 2}, {.op = 'D', .pfn = 2, .cpu = 1}, "D cpu 1 pfn 0x2: NOT_FORGOTTEN"},
+		{{.op = 'M', .pfn = 2},
+		 {.op = 'D', .pfn = 2, .cpu = 1},
+		 "D cpu 1 pfn 0x2: the page cache does not have the frame"},
 		{{.op = 'F', .pfn = 2}, {.op = 'G', .pfn = 2}, "G cpu 0 pfn 0x2: the frame is not allocated"},
 		{{.op = 'F', .pfn = 2}, {.op = 'M', .pfn = 2}, "M cpu 0 pfn 0x2: the frame is not allocated"},
 		{{.op = 'M', .pfn = 2}, {.op = 'M', .pfn = 3}, "M cpu 0 pfn 0x3: the frame is not allocated"},
@@ -256,6 +261,28 @@ static void an_event_that_no_allocator_can_apply_is_named(void **state)
 			snprintf(expected, sizeof(expected), "line 4: %s", wrong[i].what);
 			assert_string_equal(replay_alloc(*alloc, &trace, 2, (*alloc)->can_defer, 1).error, expected);
 		}
+	}
+}
+
+/* What is freed before it leaves the page cache is free once it has left. */
+static void the_page_cache_keeps_a_frame(void **state)
+{
+	struct trace_event early[] = {{.op = 'A'}, {.op = 'I'}, {.op = 'F'}, {.op = 'A'}};
+	struct trace_event late[] = {{.op = 'A'}, {.op = 'I'}, {.op = 'F'}, {.op = 'G'}, {.op = 'D'}, {.op = 'A'}};
+	struct trace wrong = {.name = "early", .nr_cpus = 1, .nr_frames = 1, .nr_events = 4, .events = early};
+	struct trace right = {.name = "late", .nr_cpus = 1, .nr_frames = 1, .nr_events = 6, .events = late};
+	const char *what = "line 5: A cpu 0 pfn 0x0: the page cache has the frame";
+
+	(void)state;
+	for (const struct impl *const *impl = impl_list(); *impl; impl++) {
+		assert_string_equal(replay(*impl, &wrong, 1, false, 1).error, what);
+		assert_applied(*impl, &right, 1, false, 2);
+	}
+	for (const struct alloc_impl *const *alloc = alloc_impl_list(); *alloc; alloc++) {
+		struct replay_result result = replay_alloc(*alloc, &right, 1, (*alloc)->can_defer, 2);
+
+		assert_string_equal(replay_alloc(*alloc, &wrong, 1, (*alloc)->can_defer, 1).error, what);
+		assert_result(&result, (*alloc)->name, &right, 1, 2);
 	}
 }
 
@@ -302,6 +329,7 @@ int main(void)
 		cmocka_unit_test(what_memory_does_not_hold_is_refused),
 		cmocka_unit_test(every_allocator_applies_every_event),
 		cmocka_unit_test(an_event_that_no_allocator_can_apply_is_named),
+		cmocka_unit_test(the_page_cache_keeps_a_frame),
 		cmocka_unit_test(an_allocator_that_is_wrong_is_seen),
 	};
 
