@@ -36,7 +36,8 @@ struct options {
 /* Over all traces. */
 struct totals {
 	uint64_t events, held, cached, nr_waits, wait_ns, nr_broken;
-	unsigned threads, rounds; /* threads: the most that a trace had */
+	unsigned threads; /* the most that a trace had */
+	unsigned *rounds; /* of each trace */
 	double seconds;
 	bool is_clean;
 };
@@ -220,10 +221,11 @@ static void show_progress(double share)
 		fprintf(stderr, "\r%50s\r", "");
 }
 
-static bool replay_one(struct options *options, const char *path, struct totals *totals, struct samples *latency)
+static bool replay_one(struct options *options, int nr, struct totals *totals, struct samples *latency)
 {
 	struct replay_config config = options->config;
 	struct replay_result result;
+	const char *path = options->traces[nr];
 	struct trace trace;
 	char error[512];
 	bool ok;
@@ -249,9 +251,9 @@ static bool replay_one(struct options *options, const char *path, struct totals 
 	} else {
 		fprintf(stderr, "metaslot-replay: %s: %s\n", path, result.error);
 	}
+	totals->rounds[nr] = result.rounds;
 	totals->events += result.events;
 	totals->seconds += result.seconds;
-	totals->rounds += result.rounds;
 	totals->held += result.held;
 	totals->cached += result.cached;
 	totals->nr_waits += result.nr_waits;
@@ -269,6 +271,21 @@ static void set_int(json_t *object, const char *key, uint64_t value)
 	json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
+/* What is not UTF-8 has question marks for what is not ASCII. */
+static json_t *path_json(const char *path)
+{
+	json_t *json = json_string(path);
+	char *plain = json ? NULL : strdup(path);
+
+	for (char *at = plain; at && *at; at++)
+		if (*at & 0x80)
+			*at = '?';
+	if (plain)
+		json = json_string(plain);
+	free(plain);
+	return json;
+}
+
 static json_t *latency_json(const struct samples *latency)
 {
 	json_t *object = json_object();
@@ -284,12 +301,14 @@ static bool write_json(const struct options *options, const struct totals *total
 		       bool ok)
 {
 	const struct replay_config *config = &options->config;
-	json_t *root = json_object(), *traces = json_array(), *waits = json_object(), *left = json_object();
-	json_t *audit = json_object();
+	json_t *root = json_object(), *traces = json_array(), *rounds = json_array(), *waits = json_object();
+	json_t *left = json_object(), *audit = json_object();
 	bool failed;
 
-	for (int i = 0; i < options->nr_traces; i++)
-		json_array_append_new(traces, json_string(options->traces[i]));
+	for (int i = 0; i < options->nr_traces; i++) {
+		json_array_append_new(traces, path_json(options->traces[i]));
+		json_array_append_new(rounds, json_integer(totals->rounds[i]));
+	}
 	set_int(waits, "count", totals->nr_waits);
 	set_int(waits, "ns", totals->wait_ns);
 	set_int(left, "frames", totals->held);
@@ -306,7 +325,7 @@ static bool write_json(const struct options *options, const struct totals *total
 	json_object_set_new(root, "traces", traces);
 	set_int(root, "events", totals->events);
 	json_object_set_new(root, "seconds", json_real(totals->seconds));
-	set_int(root, "rounds", totals->rounds);
+	json_object_set_new(root, "rounds", rounds);
 	json_object_set_new(root, "per_second",
 			    json_real(totals->seconds > 0 ? (double)totals->events / totals->seconds : 0));
 	json_object_set_new(root, "latency_ns", latency_json(latency));
@@ -335,10 +354,11 @@ int main(int argc, char **argv)
 	if (isatty(STDERR_FILENO))
 		options.config.progress = show_progress;
 	latencies = calloc((size_t)options.nr_traces, sizeof(*latencies));
-	if (!latencies || mslot_thread_register())
+	totals.rounds = calloc((size_t)options.nr_traces, sizeof(*totals.rounds));
+	if (!latencies || !totals.rounds || mslot_thread_register())
 		return 1;
 	for (int i = 0; ok && i < options.nr_traces; i++)
-		ok = replay_one(&options, options.traces[i], &totals, &latencies[i]);
+		ok = replay_one(&options, i, &totals, &latencies[i]);
 	ok = samples_join(&latency, latencies, sizeof(*latencies), (size_t)options.nr_traces) && ok;
 	if (options.json)
 		ok = write_json(&options, &totals, &latency, ok) && ok;
@@ -346,6 +366,7 @@ int main(int argc, char **argv)
 		samples_free(&latencies[i]);
 	samples_free(&latency);
 	free(latencies);
+	free(totals.rounds);
 	place_free(options.place);
 	mslot_thread_unregister();
 	return ok ? 0 : 1;
