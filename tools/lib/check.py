@@ -123,6 +123,10 @@ def house_rules():
         report(f"rules: {name}", not findings, log="\n".join(findings))
     for name, fault in rules.self_test(ROOT):
         report(f"rules: '{name}' can fail", not fault, log=fault)
+    report("check: every mode that is named is run", steps_of(["tsan", "asan", "tsan"]) == [tsan, asan])
+    wrong = subprocess.run([os.path.join(ROOT, "tools", "check"), "quick", "nosuch"], capture_output=True, text=True)
+    report("check: a mode that is not there is refused", wrong.returncode == 2 and "nosuch" in wrong.stderr,
+           log=f"exit status {wrong.returncode}: {wrong.stderr}")
     run("rules: each mutant applies, and has its row", [os.path.join(ROOT, "tests", "mutants", "run"), "--check"])
 
 
@@ -203,17 +207,22 @@ MODES = {
 }
 
 
-def main(mode):
+def steps_of(modes):
+    """What several have in common is run once."""
+    return list(dict.fromkeys(step for mode in modes for step in MODES[mode]))
+
+
+def main(modes):
     start = time.monotonic()
     os.makedirs(BUILD, exist_ok=True)
-    for step in MODES[mode]:
+    for step in steps_of(modes):
         begin = time.monotonic()
         step()
         print(f"time  {step.__name__}: {time.monotonic() - begin:.0f} s", flush=True)
-    print(f"{mode}: {time.monotonic() - start:.0f} s")
+    print(f"{' '.join(modes)}: {time.monotonic() - start:.0f} s")
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))
