@@ -66,7 +66,7 @@ def check_output(option, path):
 def arguments():
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer threads and repetitions: about 40 s, build included")
-    parser.add_argument("--filter", metavar="RE", default="", help="only operations that match, e.g. get_drop/hot")
+    parser.add_argument("--filter", metavar="RE", default="", help="only operations of the table that match, e.g. get_drop/hot, ^replay_alloc/, redis-bgsave$")
     parser.add_argument("--json", metavar="FILE", help="also write the report there")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     parser.add_argument("--from", dest="source", metavar="FILE", help="do not run: show the report in FILE")
@@ -116,15 +116,31 @@ def machine():
             "load_before": os.getloadavg()[0]}
 
 
-def is_wanted(name, wanted, plan):
-    """The limits always come along: every row is measured against them."""
+def is_planned(name, plan):
     operation, _, count = race.split_name(name)
     # One row shows what happens with more threads than processors.
     if count not in plan["threads"] and not (count == 8 and "latency" in operation):
         return False
-    if plan["without"] and re.search(plan["without"], operation):
-        return False
-    return operation.startswith("limit/") or re.search(wanted, name)
+    return not (plan["without"] and re.search(plan["without"], operation))
+
+
+def choose(wanted, plan):
+    """What the filter leaves of the plan: names of benchmarks, (trace, mode) of replays, whether to fill regions."""
+    listed = race.list_benchmarks(BENCH)
+    matching = [name for name in listed if re.search(wanted, race.split_name(name)[0]) or re.search(wanted, name)]
+    rows = [name for name in matching if not name.startswith("limit/")]
+    names = [name for name in rows if is_planned(name, plan)]
+    replays = [(trace, mode) for trace in sorted(glob.glob(os.path.join(ROOT, "bench", "traces", "*.trace.gz")))
+               for mode in race.MODES if re.search(wanted, race.replay_operation(trace, mode))]
+    fills = bool(re.search(wanted, "fill"))
+    if not names and not replays and not fills:
+        refuse(f"--filter {wanted}: " + ("not in --quick" if rows else
+                                         "matches only limits, which have no rows: there is nothing to print" if matching
+                                         else "no operation matches"))
+    if names:
+        # Every row is measured against them.
+        names += [name for name in listed if name.startswith("limit/") and is_planned(name, plan)]
+    return names, replays, fills
 
 
 def share_out(plan, spent):
@@ -137,26 +153,23 @@ def share_out(plan, spent):
 
 def measure(options, plan, start):
     """Gives the samples, the names of benchmarks that were given up, what the fill levels cost, and the raw files."""
-    names = [name for name in race.list_benchmarks(BENCH) if is_wanted(name, options.filter, plan)]
-    traces = sorted(trace for trace in glob.glob(os.path.join(ROOT, "bench", "traces", "*.trace.gz"))
-                    if re.search(options.filter, "replay/" + os.path.basename(trace)))
-    fills = re.search(options.filter, "fill")
-    if not traces and not fills and not any(re.search(options.filter, name) for name in names):
-        refuse(f"no operation matches --filter {options.filter}")
+    names, replays, fills = choose(options.filter, plan)
     raw = os.path.join(REPORT, "raw")
     shutil.rmtree(raw, ignore_errors=True)
     os.makedirs(raw)
     spent = time.monotonic() - start
     plan = share_out(plan, spent)
-    progress = Progress(plan["race"] + (plan["replay"] if traces else 0))
-    progress.line(f"race: {len(names)} benchmarks, {len(traces)} traces; about {progress.total:.0f} s, after {spent:.0f} s "
-                  "of building")
-    samples, given_up = race.benchmarks(BENCH, names, plan, raw, progress)
-    if traces:
+    if not names:
+        plan = {**plan, "race": 0}
+    progress = Progress(plan["race"] + (plan["replay"] if replays else 0))
+    progress.line(f"race: {len(names)} benchmarks, {len(replays)} replays; about {progress.total:.0f} s, after "
+                  f"{spent:.0f} s of building")
+    samples, given_up = race.benchmarks(BENCH, names, plan, raw, progress) if names else (race.Samples(), [])
+    if replays:
         # What the race left, or took too much.
         if plan["shortens"]:
             plan["replay"] = max(progress.total - (time.monotonic() - progress.start), LEAST_SECONDS / 2)
-        samples.update(race.replays(REPLAY, traces, plan, raw, progress))
+        samples.update(race.replays(REPLAY, replays, plan, raw, progress))
     fill = {}
     if fills:
         progress.at(progress.total, "fill")

@@ -190,7 +190,15 @@ def bench():
     rows = {row["operation"] for row in json.load(open(out))["rows"] if row["impls"].get("mslot")}
     for operation in ("frame/claim_drop/own", "frame/get_drop/hot", "frame/raw/own", "frame/map/own", "frame/peek/hot"):
         report(f"bench: has a row {operation}", operation in rows, log=str(sorted(rows)))
+    # By the names that the table prints.
+    wanted = ["frame/raw/own", "replay_alloc/redis-bgsave"]
+    if run("bench: tools/bench --filter", [os.path.join(ROOT, "tools", "bench"), "--quick", "--json", out, "--filter",
+                                           f"^({'|'.join(wanted)})$"]):
+        rows = sorted({row["operation"] for row in json.load(open(out))["rows"]})
+        report("bench: a filter leaves what matches it", rows == wanted, log=str(rows))
     for what, option, value in (("a filter that nothing matches", "--filter", "nosuch"),
+                                ("a filter of limits alone", "--filter", "limit/xadd"),
+                                ("a filter of what only the full run has", "--filter", "segment/clone512"),
                                 ("a file that cannot be written", "--json", "/nonexistent/file")):
         wrong = subprocess.run([os.path.join(ROOT, "tools", "bench"), "--quick", option, value],
                                capture_output=True, text=True)

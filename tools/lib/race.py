@@ -131,13 +131,24 @@ def replay_impls(binary, mode):
     return listed.group(1).split() if listed else []
 
 
-def replays(binary, traces, plan, raw_folder, progress):
-    """Each replay as often and as long as the plan says; shorter, then fewer times, where that takes too long."""
+MODES = ("address", "alloc")
+
+
+def trace_name(trace):
+    return os.path.basename(trace).split(".")[0]
+
+
+def replay_operation(trace, mode):
+    return ("replay/" if mode == "address" else f"replay_{mode}/") + trace_name(trace)
+
+
+def replays(binary, wanted, plan, raw_folder, progress):
+    """Each (trace, mode) as often and as long as the plan says; shorter, then fewer times, where that takes too long."""
     samples, (repetitions, longest) = Samples(), plan["replays"]
     threads = [count for count in plan["threads"] if count > 1]
-    impls = {mode: replay_impls(binary, mode) for mode in ("address", "alloc")}
-    runs = [(trace, count, mode, impl) for trace in traces for count in threads
-            for mode in impls for impl in impls[mode] if mode == "address" or count <= nr_cpus()]
+    impls = {mode: replay_impls(binary, mode) for mode in MODES}
+    runs = [(trace, count, mode, impl) for trace, mode in wanted for count in threads
+            for impl in impls[mode] if mode == "address" or count <= nr_cpus()]
     start, seconds, measured = time.monotonic(), longest, 0.0
     for done, (i, run) in enumerate((i, run) for i in range(repetitions) for run in runs):
         (trace, count, mode, impl), spent = run, time.monotonic() - start
@@ -148,7 +159,7 @@ def replays(binary, traces, plan, raw_folder, progress):
                 break
             seconds = min(max(left / (repetitions * len(runs) - done) - beside, SHORTEST), longest)
         measured += seconds
-        name = os.path.basename(trace).split(".")[0]
+        name = trace_name(trace)
         progress.at(plan["race"] + plan["replay"] * done / (repetitions * len(runs)),
                     f"{i + 1}/{repetitions} replay {name} {impl}")
         raw = os.path.join(raw_folder, f"replay-{mode}-{name}-{count}-{impl}-{i + 1}.json")
@@ -158,7 +169,6 @@ def replays(binary, traces, plan, raw_folder, progress):
         with open(raw) as file:
             result = json.load(file)
         latency = result.get("latency_ns") or {}
-        operation = f"replay/{name}" if mode == "address" else f"replay_{mode}/{name}"
-        samples.add(operation, count, impl, result.get("per_second", 0.0),
+        samples.add(replay_operation(trace, mode), count, impl, result.get("per_second", 0.0),
                     {key: value for key, value in latency.items() if isinstance(value, (int, float))})
     return samples
