@@ -60,9 +60,12 @@ void stress_broken(const char *what, uint64_t paddr)
 {
 	const char *none = NULL;
 
+	char at[32] = "";
+
+	if (paddr != MSLOT_PADDR_NONE)
+		snprintf(at, sizeof(at), ", paddr 0x%" PRIx64, paddr);
 	if (atomic_compare_exchange_strong(&stress_run.broken, &none, what))
-		fprintf(stderr, "broken: %s, paddr 0x%" PRIx64 ", seed %" PRIu64 "\n", what, paddr,
-			stress_run.options.seed);
+		fprintf(stderr, "broken: %s%s, seed %" PRIu64 "\n", what, at, stress_run.options.seed);
 	atomic_store(&stress_run.must_stop, true);
 	workers_stuck();
 	if (pthread_equal(pthread_self(), stress_run.options.main_thread))

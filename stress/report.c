@@ -135,8 +135,9 @@ void report_lines(const struct options *options, const struct totals *totals)
 	       stats.retired, stats.recycled, stats.most_backlog, stress_run.backlog_limit,
 	       (double)stress_run.most_wait_ns * 1e-6, stats.claims_waited, stats.claims_refused);
 	ages_report();
-	printf("memory: %" PRIu64 " KiB when warm, %" PRIu64 " KiB at the end\n", stress_run.rss_begin_kib,
-	       stress_run.rss_end_kib);
+	if (stress_run.rss_begin_kib && stress_run.rss_end_kib)
+		printf("memory: %" PRIu64 " KiB when warm, %" PRIu64 " KiB at the end\n", stress_run.rss_begin_kib,
+		       stress_run.rss_end_kib);
 	faults_report();
 	printf("audit: %s\n", totals->broken ? totals->broken : "clean");
 	fflush(stdout);
