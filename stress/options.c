@@ -4,6 +4,7 @@
  */
 #include "faults.h"
 #include "soak.h"
+#include "stall.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -13,6 +14,13 @@
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
+
+#define SECONDS_MOST 1000000
+/* With this stay, a run of the seconds below has time for it, in any mix. */
+#define STALL_SECONDS 1.2
+#define SECONDS 2
+#define AUDIT_SECONDS 60
+#define AUDITED_SECONDS 120
 
 static const struct mix *const mixes[] = {&mix_claim,	&mix_refcount,	&mix_raw,   &mix_unique,  &mix_peek,
 					  &mix_segment, &mix_pagetable, &mix_alloc, &mix_reclaim, &mix_everything};
@@ -30,23 +38,27 @@ static void print_mixes(FILE *to, enum plant plant)
 
 static int usage(FILE *to, int status)
 {
-	fputs("metaslot-stress [--threads N (2)] [--seconds S (2)] [--mix NAME (refcount)] [--seed N] [--json FILE]\n"
-	      "                [--fault NAME]... [--stall S] [--audit S] [--summary FILE] [--sequence]\n"
-	      "                [--place compact|scatter|node|none|CPUS] [--memory local|remote|interleaved]\n"
-	      "exit status: 0 held, 1 broken, or a file could not be written, 2 usage, 77 cannot run here\n"
-	      "--fault     may be given several times; not stall, --json or --summary with kill\n"
-	      "--stall     how long the reader of the fault stall stays inside (2)\n"
-	      "--audit     pauses all threads and audits, each so many seconds (60 in runs of 120 or more)\n"
-	      "--summary   keeps the sums of a long run in FILE, and continues what FILE says was done\n"
-	      "--sequence  prints a digest of each thread's first operations; the seed determines it\n"
-	      "--place     threads on neighbouring cpus, on distant ones, each on another NUMA node, wherever the "
-	      "kernel\n"
-	      "            puts them, or on a list such as 0-3,8 (compact, or none if threads outnumber cpus)\n"
-	      "--memory    what a thread touches first lies on its node, on the farthest one, or on all in turn "
-	      "(local)\n"
-	      "--plant     a defect on purpose, for the oracle to find, in a mix that can have it\n"
-	      "mixes:\n",
-	      to);
+	fprintf(to,
+		"usage: metaslot-stress [options]\n"
+		"exit status: 0 held, 1 broken, or a file could not be written, 2 usage, 77 cannot run here\n"
+		"--threads N     1 to %d (2)\n"
+		"--seconds S     more than 0, at most %d (2); so are the other seconds\n"
+		"--mix NAME      what the threads do (refcount)\n"
+		"--seed N        0 to 2^63 - 1 (random, and printed)\n"
+		"--json FILE     writes the result there\n"
+		"--fault NAME    may be given several times; not stall, --json or --summary with kill\n"
+		"--stall S       how long the reader of the fault stall stays inside (%g); the run must be longer\n"
+		"--audit S       pauses all threads and audits, each so many seconds (%d in runs of %d or more)\n"
+		"--summary FILE  keeps the sums of a long run in FILE, and continues what FILE says was done\n"
+		"--sequence      prints a digest of each thread's first operations; the seed determines it\n"
+		"--place P       threads on neighbouring cpus (compact), on distant ones (scatter), each on another\n"
+		"                NUMA node (node), wherever the kernel puts them (none), or on a list such as 0-3,8\n"
+		"                (compact, or none if threads outnumber cpus)\n"
+		"--memory M      what a thread touches first lies on its node (local), on the farthest one (remote),\n"
+		"                or on all in turn (interleaved) (local)\n"
+		"--plant NAME    a defect on purpose, for the oracle to find, in a mix that can have it\n"
+		"mixes:\n",
+		STRESS_THREADS_MOST, SECONDS_MOST, STALL_SECONDS, AUDIT_SECONDS, AUDITED_SECONDS);
 	for (size_t i = 0; i < NR_MIXES; i++)
 		fprintf(to, "%s\n", mixes[i]->name);
 	fputs("faults:\n", to);
@@ -75,7 +87,8 @@ static bool read_seconds(const char *text, double *value)
 
 	errno = 0;
 	*value = strtod(text, &end);
-	return (isdigit((unsigned char)*text) || *text == '.') && !*end && !errno && *value > 0 && *value <= 1e6;
+	return (isdigit((unsigned char)*text) || *text == '.') && !*end && !errno && *value > 0 &&
+	       *value <= SECONDS_MOST;
 }
 
 static bool read_name(const char *const *names, unsigned nr, const char *text, unsigned *which)
@@ -182,6 +195,20 @@ static bool can_be_children(const struct options *options, const char *json)
 	return false;
 }
 
+/* A run without a whole stay would show nothing. */
+static bool can_stall(const struct options *options)
+{
+	double needs = stall_needs_seconds(options);
+
+	if (!(options->faults >> FAULT_STALL & 1) || options->seconds >= needs)
+		return true;
+	fprintf(stderr,
+		"metaslot-stress: --seconds %g is too short for --fault stall: in the mix %s, the first stay of "
+		"--stall %g ends after %g seconds\n",
+		options->seconds, options->mix->name, options->stall_seconds, needs);
+	return false;
+}
+
 int options_read(struct options *options, int argc, char **argv)
 {
 	static const struct option known[] = {{"threads", 1, 0, 't'}, {"seconds", 1, 0, 's'},  {"mix", 1, 0, 'm'},
@@ -190,8 +217,11 @@ int options_read(struct options *options, int argc, char **argv)
 					      {"summary", 1, 0, 'y'}, {"sequence", 0, 0, 'q'}, {"place", 1, 0, 'c'},
 					      {"memory", 1, 0, 'n'},  {"help", 0, 0, 'h'},     {0, 0, 0, 0}};
 
-	*options = (struct options){
-		.mix = &mix_refcount, .nr_threads = 2, .seconds = 2, .stall_seconds = 2, .main_thread = pthread_self()};
+	*options = (struct options){.mix = &mix_refcount,
+				    .nr_threads = 2,
+				    .seconds = SECONDS,
+				    .stall_seconds = STALL_SECONDS,
+				    .main_thread = pthread_self()};
 	if (getrandom(&options->seed, sizeof(options->seed), 0) != sizeof(options->seed))
 		options->seed = (uint64_t)time(NULL);
 	options->seed &= INT64_MAX;
@@ -214,7 +244,7 @@ int options_read(struct options *options, int argc, char **argv)
 		unsigned most = 32 * (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 		options->nr_threads = most < STRESS_THREADS_MOST ? most : STRESS_THREADS_MOST;
 	}
-	if (!can_plant(options) || !can_be_children(options, json))
+	if (!can_plant(options) || !can_be_children(options, json) || !can_stall(options))
 		return 2;
 	const char *why = soak_open(options);
 	if (why) {
@@ -226,7 +256,7 @@ int options_read(struct options *options, int argc, char **argv)
 		fprintf(stderr, "metaslot-stress: --json %s: cannot be written\n", json);
 		return 2;
 	}
-	if (options->audit_seconds <= 0 && options->seconds >= 120)
-		options->audit_seconds = 60;
+	if (options->audit_seconds <= 0 && options->seconds >= AUDITED_SECONDS)
+		options->audit_seconds = AUDIT_SECONDS;
 	return -1;
 }

@@ -2,9 +2,10 @@
  *
  * The fault `stall`: a reader that stays inside its section, again and again.
  *
- * Promises: it is named; what was retired while it stayed is recycled soon after it leaves; in a mix that is split
- *           between immediate and deferred types, no more waits than the limit allows, and the threads with immediate
- *           types do as much as while it is away.
+ * Promises: one stay at least comes to its end; in each that lasts for a second, the reader is named; what was retired
+ *           while it stayed is recycled soon after it leaves; in a mix that is split between immediate and deferred
+ *           types, no more waits than the limit allows, and the threads with immediate types do as much as while it is
+ *           away.
  * Read:     reader(), which stays and is away in turn; judge() for what must hold at the end.
  */
 #include "stall.h"
@@ -15,6 +16,10 @@
 
 /* Between two stays, at least; in a split mix, half as long as a stay, so that there is something to compare with. */
 #define AWAY_SECONDS 0.2
+/* The library names after a second, ten times a second: from a stay of a second on, the reader is named before it
+ * leaves, and on a loaded machine within so long after it came. */
+#define LEAST_NAMED_SECONDS 1
+#define NAMED_NS UINT64_C(1800000000)
 /* Within so long after it left, all that had waited is recycled; on a machine with many more threads than cpus, too. */
 #define RECYCLED_SECONDS 10
 /*
@@ -35,12 +40,14 @@ struct phase {
 static struct {
 	pthread_t thread;
 	_Atomic bool must_end;
-	_Atomic int64_t id;	       /* the reader's */
-	_Atomic uint64_t entered_ns;   /* when it went inside */
-	_Atomic uint64_t named_for_ns; /* the entry that it was last named for */
-	_Atomic uint64_t nr_named, nr_named_others;
+	_Atomic int64_t id;		  /* the reader's */
+	_Atomic uint64_t entered_ns;	  /* when it went inside */
+	_Atomic uint64_t named_for_ns;	  /* the entry that it was last named for */
+	_Atomic uint64_t nr_named;	  /* stays that it was named in */
+	_Atomic uint64_t nr_named_others; /* how often another thread was */
 	_Atomic uint64_t longest_unnamed_ns;
-	uint64_t nr_stays, slowest_recycle_ns;
+	_Atomic uint64_t nr_ended; /* stays that the end of the run did not cut short */
+	uint64_t nr_begun, slowest_recycle_ns;
 	struct phase stays, away;
 } stall;
 
@@ -58,8 +65,10 @@ static void on_stall(const struct mslot_stall *told, void *ctx)
 		atomic_fetch_add(&stall.nr_named_others, 1);
 		return;
 	}
+	if (atomic_exchange(&stall.named_for_ns, entered) == entered)
+		return;
 	atomic_fetch_add(&stall.nr_named, 1);
-	if (atomic_exchange(&stall.named_for_ns, entered) != entered && since > atomic_load(&stall.longest_unnamed_ns))
+	if (since > atomic_load(&stall.longest_unnamed_ns))
 		atomic_store(&stall.longest_unnamed_ns, since);
 }
 
@@ -121,27 +130,45 @@ static void stay(double seconds)
 {
 	struct mslot_stats before, after;
 	uint64_t entered = now_ns();
+	bool stayed, is_nameless;
 
+	stall.nr_begun++;
 	atomic_store(&stall.entered_ns, entered);
 	mslot_read_lock();
 	mslot_stats(&before);
-	bool stayed = pass(seconds, &stall.stays);
-	mslot_stats(&after);
+	for (stayed = pass(seconds, &stall.stays);; stayed = pass(0.01, &stall.stays)) {
+		mslot_stats(&after);
+		/* Although somebody has waited for it from early on. */
+		is_nameless = seconds >= LEAST_NAMED_SECONDS && after.retired > before.retired &&
+			      atomic_load(&stall.named_for_ns) != entered;
+		if (!stayed || !is_nameless || now_ns() - entered >= NAMED_NS)
+			break;
+	}
 	mslot_read_unlock();
 	mslot_thread_offline();
-	/* Somebody waited for it from early on, and it has been a second, and the time to look. */
-	if (stayed && after.retired > before.retired && seconds >= 1.8 && atomic_load(&stall.named_for_ns) != entered)
+	if (stayed && is_nameless)
 		stress_broken("a stalled reader was not named", MSLOT_PADDR_NONE);
 	if (stayed)
 		await_recycled(after.retired);
-	stall.nr_stays += stayed;
+	atomic_fetch_add(&stall.nr_ended, stayed);
 	mslot_thread_online();
+}
+
+static double away_seconds(const struct options *options)
+{
+	double away = options->mix->is_split ? options->stall_seconds / 2 : 0;
+
+	return away > AWAY_SECONDS ? away : AWAY_SECONDS;
+}
+
+double stall_needs_seconds(const struct options *options)
+{
+	return away_seconds(options) + options->stall_seconds;
 }
 
 static void *reader(void *arg)
 {
 	const struct options *options = &stress_run.options;
-	double seconds = options->stall_seconds, away = options->mix->is_split ? seconds / 2 : AWAY_SECONDS;
 	(void)arg;
 
 	if (mslot_thread_register())
@@ -149,10 +176,10 @@ static void *reader(void *arg)
 	atomic_store(&stall.id, gettid());
 	while (!is_over()) {
 		mslot_thread_offline();
-		pass(away > AWAY_SECONDS ? away : AWAY_SECONDS, &stall.away);
+		pass(away_seconds(options), &stall.away);
 		mslot_thread_online();
 		if (!is_over())
-			stay(seconds);
+			stay(options->stall_seconds);
 	}
 	mslot_thread_unregister();
 	return NULL;
@@ -178,7 +205,7 @@ static double cpu_share(void)
 /* Where the threads stay the same ones, and alive. */
 static bool has_shares(void)
 {
-	return stress_run.options.mix->is_split && stall.nr_stays && stall.away.claims &&
+	return stress_run.options.mix->is_split && stall.nr_ended && stall.away.claims &&
 	       !stress_has_fault(FAULT_EXIT) && !stress_has_fault(FAULT_MALLOC) && !stress_has_fault(FAULT_KILL);
 }
 
@@ -187,7 +214,7 @@ static void judge(void)
 	const struct options *options = &stress_run.options;
 	struct mslot_stats stats;
 
-	if (!options->mix->is_split || !stall.nr_stays)
+	if (!options->mix->is_split || !stall.nr_ended)
 		return;
 	mslot_stats(&stats);
 	/* The library keeps room for what each thread may hold, where the limit leaves it any. */
@@ -211,18 +238,25 @@ bool stall_begin(void)
 
 void stall_end(void)
 {
+	/* On a loaded machine, the first stay begins late. */
+	while (!atomic_load(&stall.nr_ended) && !atomic_load(&stress_run.broken))
+		stress_nap(0.01);
 	atomic_store(&stall.must_end, true);
+	if (atomic_load(&stress_run.broken))
+		return;
 	pthread_join(stall.thread, NULL);
 	judge();
 }
 
 void stall_report(void)
 {
-	printf("; %" PRIu64 " stays inside, named %" PRIu64 " times, others %" PRIu64, stall.nr_stays,
-	       atomic_load(&stall.nr_named), atomic_load(&stall.nr_named_others));
-	if (stall.nr_stays)
-		printf("; named after %.2f s, all recycled %.3f ms after it left, at the latest",
-		       (double)atomic_load(&stall.longest_unnamed_ns) * 1e-9, (double)stall.slowest_recycle_ns * 1e-6);
+	printf("; of %" PRIu64 " stays inside begun, %" PRIu64 " ended, %" PRIu64 " named; others named %" PRIu64
+	       " times",
+	       stall.nr_begun, stall.nr_ended, stall.nr_named, stall.nr_named_others);
+	if (stall.nr_named)
+		printf("; named after %.2f s, at the latest", (double)stall.longest_unnamed_ns * 1e-9);
+	if (stall.nr_ended)
+		printf("; all recycled %.3f ms after it left, at the latest", (double)stall.slowest_recycle_ns * 1e-6);
 	if (has_shares())
 		printf("; immediate types beside it: %.2f of what they do without in a second, %.2f in one of cpu time",
 		       share(), cpu_share());
@@ -230,9 +264,9 @@ void stall_report(void)
 
 json_t *stall_json(void)
 {
-	return json_pack("{s:I, s:I, s:f, s:f, s:f, s:f}", "stays", (json_int_t)stall.nr_stays, "named",
-			 (json_int_t)atomic_load(&stall.nr_named), "named_after_seconds",
-			 (double)atomic_load(&stall.longest_unnamed_ns) * 1e-9, "recycled_after_seconds",
+	return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "begun", (json_int_t)stall.nr_begun, "ended",
+			 (json_int_t)stall.nr_ended, "named", (json_int_t)stall.nr_named, "named_after_seconds",
+			 (double)stall.longest_unnamed_ns * 1e-9, "recycled_after_seconds",
 			 (double)stall.slowest_recycle_ns * 1e-9, "immediate_share", has_shares() ? share() : 0,
 			 "immediate_cpu_share", has_shares() ? cpu_share() : 0);
 }

@@ -9,6 +9,8 @@
 
 #include <jansson.h>
 
+/* Until the first stay ends. */
+double stall_needs_seconds(const struct options *options);
 /* Before any thread is started; false if the library refuses. */
 bool stall_prepare(void);
 /* Beside the workers. */
