@@ -251,6 +251,8 @@ int options_read(struct options *options, int argc, char **argv)
 		fprintf(stderr, "metaslot-stress: --summary %s: %s\n", options->summary, why);
 		return 2;
 	}
+	if (soak_is_complete(options))
+		return soak_held() ? 0 : 1;
 	/* Once all else is good: what is refused leaves the file as it was. */
 	if (json && !(options->json = fopen(json, "w"))) {
 		fprintf(stderr, "metaslot-stress: --json %s: cannot be written\n", json);

@@ -82,6 +82,21 @@ const char *soak_open(const struct options *options)
 	return can_write(options->summary) ? NULL : "cannot be written";
 }
 
+bool soak_is_complete(const struct options *options)
+{
+	if (!before.runs || before.seconds < options->seconds)
+		return false;
+	printf("complete: %s has %.0f of %g s, %" PRIu64 " ops, %" PRIu64 " audits, %s; nothing is run or written\n",
+	       options->summary, before.seconds, options->seconds, before.ops, before.audits,
+	       before.held ? "held" : "broken");
+	return true;
+}
+
+bool soak_held(void)
+{
+	return before.held;
+}
+
 double soak_begin(void)
 {
 	const struct options *options = &stress_run.options;
@@ -90,7 +105,7 @@ double soak_begin(void)
 		return options->seconds;
 	printf("continues %.0f of %g s, %" PRIu64 " ops, %" PRIu64 " audits\n", before.seconds, options->seconds,
 	       before.ops, before.audits);
-	return options->seconds > before.seconds ? options->seconds - before.seconds : 0;
+	return options->seconds - before.seconds;
 }
 
 /* True if there is none to be written. */

@@ -9,7 +9,11 @@
 
 /* Reads the summary to be continued, if there is one; NULL, or why the file that these options name cannot be used. */
 const char *soak_open(const struct options *options);
-/* What is left to run, or 0 if all was done. */
+/* Whether the summary has all that these options ask for; then it says so. */
+bool soak_is_complete(const struct options *options);
+/* Whether all held that the summary has. */
+bool soak_held(void);
+/* What is left to run. */
 double soak_begin(void);
 /* Parks the workers, audits the table, compares memory, writes the summary. */
 void soak_audit(void);
