@@ -86,7 +86,7 @@ bool soak_is_complete(const struct options *options)
 {
 	if (!before.runs || before.seconds < options->seconds)
 		return false;
-	printf("complete: %s has %.0f of %g s, %" PRIu64 " ops, %" PRIu64 " audits, %s; nothing is run or written\n",
+	printf("complete: %s has %.1f of %g s, %" PRIu64 " ops, %" PRIu64 " audits, %s; nothing is run or written\n",
 	       options->summary, before.seconds, options->seconds, before.ops, before.audits,
 	       before.held ? "held" : "broken");
 	return true;
