@@ -88,6 +88,7 @@ static void help(void)
 	printf("\nimpls of alloc/:\n");
 	for (const struct alloc_impl *const *impl = alloc_impl_list(); *impl; impl++)
 		printf("  %s\n", (*impl)->name);
+	printf("\nimpls of reclaim/:\n  mslot\n  call_rcu\n\nimpls of limit/, which are no tables:\n  bare\n");
 }
 
 /* Takes what is ours off the command line, with = or as a word of its own; false if it cannot be done. */
