@@ -76,6 +76,13 @@ static void alloc_calls(void)
 		     assert_true(mslot_alloc_segment(region, 2, 1, &immediate, NULL, NULL, NULL, &other)));
 }
 
+static void thread_calls(void)
+{
+	UNREGISTERED("mslot_quiescent_state", mslot_quiescent_state());
+	UNREGISTERED("mslot_thread_offline", mslot_thread_offline());
+	UNREGISTERED("mslot_thread_online", mslot_thread_online());
+}
+
 /* Asserts of cmocka's belong to the main thread: it is the one that unregisters. */
 static void calls_of_an_unregistered_thread_are_faults(void **state)
 {
@@ -92,6 +99,7 @@ static void calls_of_an_unregistered_thread_are_faults(void **state)
 	unique_calls();
 	segment_calls();
 	alloc_calls();
+	thread_calls();
 	assert_err(mslot_thread_register(), MSLOT_OK);
 	assert_err(mslot_frame_drop_raw(region, PADDR(0)), MSLOT_OK);
 	mslot_frame_drop(shared);
@@ -119,11 +127,37 @@ static void what_needs_a_section_is_a_fault_outside(void **state)
 	assert_err(mslot_synchronize(), MSLOT_OK);
 }
 
+static void on_drop_leave(void *meta, uint64_t paddr, void *memory)
+{
+	(void)meta, (void)paddr, (void)memory;
+	mslot_read_unlock();
+}
+
+/* The library's section around it is not the caller's to leave. */
+static void an_on_drop_is_in_no_section(void **state)
+{
+	static const struct mslot_type leaves = {.flags = MSLOT_TYPE_IMMEDIATE, .on_drop = on_drop_leave};
+	(void)state;
+
+#ifndef MSLOT_HARDENED
+	skip();
+#endif
+	if (!strcmp(mslot_reclaim_flavor(), "qsbr"))
+		skip();
+	faults_begin();
+	mslot_frame_drop(mslot_frame_claim(region, PADDR(0), &leaves, NULL, NULL));
+	mslot_set_fault_handler(NULL, NULL);
+	assert_int_equal(caught.nr, 1);
+	assert_int_equal(caught.last.kind, MSLOT_FAULT_NO_SECTION);
+	assert_err(mslot_synchronize(), MSLOT_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(calls_of_an_unregistered_thread_are_faults),
 		TEST(what_needs_a_section_is_a_fault_outside),
+		TEST(an_on_drop_is_in_no_section),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

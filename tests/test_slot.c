@@ -99,6 +99,21 @@ static void of_two_drops_of_one_handle_one_is_last_and_one_is_a_fault(void **sta
 	}
 }
 
+/* Its frame was recycled and claimed again meanwhile, which discarded what it took. */
+static void an_over_drop_gives_nothing_back_to_the_next_incarnation(void **state)
+{
+	uint64_t old[2];
+	(void)state;
+
+	set(STATE_SHARED, 1, 0);
+	old[0] = half_put();
+	old[1] = half_put();
+	assert_int_equal(put_settle(&slot, old[0]).fault, MSLOT_FAULT_NONE);
+	atomic_store(&slot.state, state_word(STATE_SHARED, old[0] + GEN_ONE, 1, 0));
+	assert_int_equal(put_settle(&slot, old[1]).fault, MSLOT_FAULT_OVER_DROP);
+	assert_word(STATE_SHARED, 1, 0);
+}
+
 static void an_over_drop_in_flight_does_not_eat_a_forgotten_reference(void **state)
 {
 	uint64_t old[2], seen;
@@ -257,6 +272,7 @@ int main(void)
 		cmocka_unit_test(a_stale_put_does_not_retire_the_next_incarnation),
 		cmocka_unit_test(a_resurrected_count_is_not_retired),
 		cmocka_unit_test(of_two_drops_of_one_handle_one_is_last_and_one_is_a_fault),
+		cmocka_unit_test(an_over_drop_gives_nothing_back_to_the_next_incarnation),
 		cmocka_unit_test(an_over_drop_in_flight_does_not_eat_a_forgotten_reference),
 		cmocka_unit_test(a_forget_that_lost_against_a_drop_is_taken_back),
 		cmocka_unit_test(a_forget_of_a_unique_frame_is_taken_back),

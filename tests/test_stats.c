@@ -55,6 +55,22 @@ static void what_is_retired_is_backlog_until_it_is_recycled(void **state)
 	assert_true(now.grace_periods > before.grace_periods);
 }
 
+/* Also by who looks before the library's thread has woken. */
+static void a_wait_does_not_begin_before_the_drop(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		assert_err(mslot_barrier(region), MSLOT_OK);
+		mslot_thread_offline();
+		nap_ms(100);
+		mslot_thread_online();
+		uint64_t before = reclaim_now_ns();
+		retire_some(1);
+		struct mslot_stats now = stats();
+		assert_true(now.oldest_wait_ns <= reclaim_now_ns() - before);
+	}
+}
+
 static void the_most_that_waited_is_seen_though_nobody_looked(void **state)
 {
 	uint64_t most = stats().most_backlog;
@@ -282,6 +298,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_retired_is_backlog_until_it_is_recycled),
+		TEST(a_wait_does_not_begin_before_the_drop),
 		TEST(the_most_that_waited_is_seen_though_nobody_looked),
 		TEST(immediate_types_are_never_backlog),
 		TEST(the_counts_of_threads_that_are_gone_stay),

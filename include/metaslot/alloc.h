@@ -53,6 +53,7 @@ struct mslot_alloc_options {
  * Owner:    the caller; ends with mslot_frame_drop() or mslot_frame_into_raw().
  * Order:    acquires `recycle`, releases `publish`.
  * Progress: lock-free; blocking with MSLOT_ALLOC_MAY_WAIT, or at the backlog limit of a region that allows it.
+ *           Where hints have run out it recycles what the thread has dropped before, and so may run on_drop.
  * Context:  any registered thread; outside reader sections and on_drop if it may wait.
  * Errors:   NO_MEMORY: at some moment during the call no frame (of the node, where one is asked for) was unused, or
  *           could become so by the wait that is allowed; BUSY: backlog at its limit, or asked to wait where that is

@@ -12,7 +12,10 @@
  *   memb     two plain stores, membarrier(2) by the updater   (default)
  *   qsbr     nothing; threads call mslot_quiescent_state()
  *   mb       two full barriers
- *   bp       as mb, threads register themselves with liburcu
+ *   bp       as memb; threads register themselves with liburcu
+ *
+ * Under bp a grace period that meets a reader takes 10 ms or more (liburcu polls), and a thread's section ends with the
+ * thread before destructors of thread-specific data run.
  *
  * A thread that has not registered is told so by a fault in hardened builds. Other builds do not check: it may claim
  * and drop, but its reader sections protect nothing.

@@ -129,7 +129,8 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_from_frame(struct mslot_fr
  * Order:    releases `forget` of each frame.
  * Progress: wait-free, O(frames).
  * Context:  any registered thread, also inside a reader section and from on_drop.
- * Errors:   INVALID: the segment is empty; OVERFLOW: of a frame's raw_count, nothing has changed.
+ * Errors:   INVALID: the segment is empty; OVERFLOW: of a frame's raw_count. Nothing has changed, unless a getter takes
+ *           the last place of another of the frames meanwhile, which then stays forgotten.
  * Faults:   dead handle; overflow.
  * Source:   OSTD `Segment::into_raw`.
  */

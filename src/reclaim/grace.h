@@ -117,6 +117,24 @@ static inline void grace_online(void)
 	GRACE_CALL(thread_online)();
 }
 
+/* Online for a moment, in which regions are looked at, whatever the thread has said; what grace_end_online() needs. */
+static inline bool grace_begin_online(void)
+{
+#ifdef MSLOT_FLAVOR_QSBR
+	if (!GRACE_CALL(read_ongoing)()) {
+		grace_online();
+		return false;
+	}
+#endif
+	return true;
+}
+
+static inline void grace_end_online(bool was_online)
+{
+	if (!was_online)
+		grace_offline();
+}
+
 /* Goes offline to wait for something; true if the thread was online, and is to be again. */
 static inline bool grace_pause(void)
 {

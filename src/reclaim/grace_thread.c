@@ -196,12 +196,12 @@ static bool has_waiters(void)
 	return has;
 }
 
-/* Nothing waited while we slept: what waits now has begun to just now. */
-static void note_slept(void)
+/* Since when whatever waits does so; 0: nothing is known to wait. */
+static void note_begun(uint64_t ns)
 {
 	pthread_mutex_lock(&lock);
 	for (unsigned i = 0; i < 4; i++)
-		began_ns[i] = reclaim_now_ns();
+		began_ns[i] = ns;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -238,9 +238,11 @@ static void *run(void *arg)
 	grace_offline();
 	prctl(PR_SET_TIMERSLACK, 1UL);
 	for (uint64_t ended = 0;;) {
+		note_begun(0);
 		while (sem_wait(&work) && errno == EINTR)
 			;
-		note_slept();
+		/* Nothing waited while we slept: what waits now has begun to just now. */
+		note_begun(reclaim_now_ns());
 		for (bool is_left = true; is_left;) {
 			pace_pause(ended, has_waiters);
 			is_left = serve(self);
@@ -294,7 +296,9 @@ enum mslot_err grace_thread_wait(bool drain)
 	/* A thread that is cancelled here would take the lock along. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	if (self) {
+		was_online = grace_begin_online();
 		reclaim_count_flush(self);
+		grace_end_online(was_online);
 		was_online = grace_pause();
 	}
 	pthread_mutex_lock(&lock);

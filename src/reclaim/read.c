@@ -9,16 +9,21 @@
 #include "reclaim/grace.h"
 #include "reclaim/reclaim.h"
 
-/* qsbr has no sections to be in. */
+/* qsbr has no sections to be in. The library's own, around an on_drop, are none of the caller's. */
 #if defined(MSLOT_HARDENED) && !defined(MSLOT_FLAVOR_QSBR)
+static _Thread_local unsigned nr_entered;
+#define HARDENED_ENTER() nr_entered++
+#define HARDENED_LEAVE() nr_entered--
 #define HARDENED_IN_SECTION(call, result)                                                                              \
 	do {                                                                                                           \
-		if (UNLIKELY(!grace_in_section())) {                                                                   \
+		if (UNLIKELY(!nr_entered)) {                                                                           \
 			slot_fault(MSLOT_FAULT_NO_SECTION, call, NULL, 0);                                             \
 			return result;                                                                                 \
 		}                                                                                                      \
 	} while (0)
 #else
+#define HARDENED_ENTER() ((void)0)
+#define HARDENED_LEAVE() ((void)0)
 #define HARDENED_IN_SECTION(call, result) ((void)0)
 #endif
 
@@ -30,6 +35,7 @@ const char mslot_flavor_is_qsbr = 1;
 void mslot_read_lock(void)
 {
 	HARDENED_REGISTERED("mslot_read_lock", );
+	HARDENED_ENTER();
 	grace_read_lock();
 }
 
@@ -37,6 +43,7 @@ void mslot_read_unlock(void)
 {
 	HARDENED_REGISTERED("mslot_read_unlock", );
 	HARDENED_IN_SECTION("mslot_read_unlock", );
+	HARDENED_LEAVE();
 	grace_read_unlock();
 }
 
@@ -72,16 +79,19 @@ FLATTEN const void *mslot_peek(struct mslot_region *region, uint64_t paddr, cons
 
 void mslot_quiescent_state(void)
 {
+	HARDENED_REGISTERED("mslot_quiescent_state", );
 	grace_quiescent_state();
 }
 
 void mslot_thread_offline(void)
 {
+	HARDENED_REGISTERED("mslot_thread_offline", );
 	grace_offline();
 }
 
 void mslot_thread_online(void)
 {
+	HARDENED_REGISTERED("mslot_thread_online", );
 	grace_online();
 }
 

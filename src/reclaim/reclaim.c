@@ -324,8 +324,11 @@ enum mslot_err mslot_region_destroy(struct mslot_region *region)
 		if (err != MSLOT_BUSY && (err != MSLOT_IN_USE || nr_held >= before))
 			return err;
 	}
-	if (give_back_upward())
+	if (give_back_upward() && reclaim_self) {
+		bool was_online = grace_begin_online();
 		give_back_upward()->flush();
+		grace_end_online(was_online);
+	}
 	/* Threads that remember frames of it look whether it is still there; one may be about to remember the last. */
 	grace_thread_wait(false);
 	region_unmap(region);

@@ -153,6 +153,25 @@ static bool retire_dead(struct slot *slot, uint64_t dead)
 	return swap_retire(slot, &dead, state_retire(dead));
 }
 
+/* Takes back an addition that is refused; true if that leaves the frame without a reference, and retires it. */
+static bool take_back(struct slot *slot, uint64_t delta, uint64_t old)
+{
+	uint64_t word = slot_word(slot), next;
+	bool is_last;
+
+	do {
+		/* What is not in the same state of the same incarnation any more needs nothing: a store has discarded
+		 * it. */
+		if (state_of(word) != state_of(old) || state_generation(word) != state_generation(old))
+			return false;
+		next = word - delta;
+		is_last = state_is_dead(next);
+		if (is_last)
+			next = state_retire(next);
+	} while (!swap_retire(slot, &word, next));
+	return is_last;
+}
+
 /* What follows an add that did not simply leave others behind. */
 static struct slot_verdict put_settle(struct slot *slot, uint64_t old)
 {
@@ -160,11 +179,9 @@ static struct slot_verdict put_settle(struct slot *slot, uint64_t old)
 
 	if (!verdict.fault) {
 		verdict.is_last = state_is_dead(old - LIVE_ONE) && retire_dead(slot, old - LIVE_ONE);
-	} else if (state_of(old) == STATE_SHARED) {
+	} else {
 		/* More threads put at once than there were live handles: the later ones take it back. */
-		/* [relaxed] returns what we took; it publishes nothing. */
-		old = atomic_fetch_add_explicit(&slot->state, LIVE_ONE, memory_order_relaxed) + LIVE_ONE;
-		verdict.is_last = state_is_dead(old) && retire_dead(slot, old);
+		verdict.is_last = take_back(slot, -LIVE_ONE, old);
 	}
 	return verdict;
 }
@@ -249,22 +266,9 @@ struct slot_verdict slot_clone(struct slot *slot)
 static struct slot_verdict forget_settle(struct slot *slot, uint64_t delta, uint64_t old)
 {
 	struct slot_verdict verdict = {state_forget_fault(old), false, old};
-	uint64_t word = slot_word(slot), next;
-	bool is_last;
 
-	if (!verdict.fault)
-		return verdict;
-	do {
-		/* What is not in the same state of the same incarnation any more needs nothing: a store has discarded
-		 * it. */
-		if (state_of(word) != state_of(old) || state_generation(word) != state_generation(old))
-			return verdict;
-		next = word - delta;
-		is_last = state_is_dead(next);
-		if (is_last)
-			next = state_retire(next);
-	} while (!swap_retire(slot, &word, next));
-	verdict.is_last = is_last;
+	if (verdict.fault)
+		verdict.is_last = take_back(slot, delta, old);
 	return verdict;
 }
 

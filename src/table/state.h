@@ -107,8 +107,11 @@ static inline uint32_t state_raw_count(uint64_t word)
 
 static inline uint32_t state_ref_count(uint64_t word)
 {
-	if (state_of(word) == STATE_SHARED)
-		return (uint32_t)(state_live(word) + state_raw(word));
+	if (state_of(word) == STATE_SHARED) {
+		int32_t count = state_live(word) + state_raw(word);
+		/* Below zero while over-drops take themselves back. */
+		return count > 0 ? (uint32_t)count : 0;
+	}
 	return state_is_unique(word) ? 1 : 0;
 }
 
