@@ -283,6 +283,20 @@ static void a_refused_hole_loses_no_hints(void **state)
 	mslot_frame_drop(last);
 }
 
+/* Passes over the slots add generations up: none may shrink. */
+static void a_hole_keeps_the_generation_of_its_frames(void **state)
+{
+	struct mslot_frame *last = mslot_frame_claim(large, LARGE(1024), &immediate, NULL, NULL);
+	struct mslot_view view;
+	(void)state;
+
+	assert_err(mslot_region_mark_hole(large, 0, LARGE(1025)), MSLOT_IN_USE);
+	assert_err(mslot_region_mark_hole(large, 0, LARGE(512)), MSLOT_OK);
+	assert_err(mslot_view(large, LARGE(5), &view), MSLOT_OK);
+	assert_int_equal(view.generation, 1);
+	mslot_frame_drop(last);
+}
+
 /* What was taken and is unused again has another generation, though it never was in memory. More often than a grain can
  * tell, too. */
 static void a_refused_hole_counts_as_a_use(void **state)
@@ -355,6 +369,7 @@ int main(void)
 		TEST_LARGE(a_refused_hole_changes_nothing),
 		TEST_LARGE(nobody_claims_what_has_become_a_hole),
 		TEST_LARGE(a_refused_hole_loses_no_hints),
+		TEST_LARGE(a_hole_keeps_the_generation_of_its_frames),
 		TEST_LARGE(a_refused_hole_counts_as_a_use),
 		TEST_LARGE(what_was_marked_in_vain_is_claimed_with_its_generation),
 		TEST_LARGE(hints_of_a_hole_are_followed_once),

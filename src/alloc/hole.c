@@ -62,10 +62,10 @@ static uint64_t finish_hold(struct mslot_region *region, uint64_t at, uint64_t e
 	uint8_t byte = region_grain_byte(region, at);
 
 	if (whole && grain_of(byte) == GRAIN_MARKED) {
-		uint8_t in_vain = grain_moved(byte + 1, GRAIN_UNTOUCHED);
+		uint8_t next = is_hole ? grain_moved(byte, GRAIN_HOLE) : grain_moved(byte + 1, GRAIN_UNTOUCHED);
 
 		/* Of a grain that we have marked: nobody else leaves that state. */
-		swap_grain(region, at, byte, is_hole ? GRAIN_HOLE : in_vain);
+		swap_grain(region, at, byte, next);
 		if (is_hole)
 			return whole;
 		/* Whoever was led there meanwhile has dropped the hints. Where they are made just now, they may lead

@@ -213,7 +213,7 @@ static inline bool region_is_hole(const struct mslot_region *region, uint64_t in
 	return grain_of(region_grain_byte(region, index)) == GRAIN_HOLE;
 }
 
-/* The word of a frame, whose slot may lie where no memory is. Its generation grows by one each time it becomes unused.
+/* The word of a frame, whose slot may lie where no memory is. Its generation never shrinks, but grows as it ends a use.
  */
 static inline uint64_t region_word(const struct mslot_region *region, uint64_t index)
 {
@@ -225,7 +225,7 @@ static inline uint64_t region_word(const struct mslot_region *region, uint64_t i
 	case GRAIN_MARKED:
 		return grain_word(byte, STATE_BUSY);
 	case GRAIN_HOLE:
-		return STATE_HOLE;
+		return grain_word(byte, STATE_HOLE);
 	case GRAIN_TOUCHED:
 	default:
 		return grain_word(byte, slot_word_acquire(&region->slots[index]));

@@ -181,7 +181,7 @@ const struct model models[] = {
 	{"hole/mark-claim", 3, NULL, both_or_none, {mark_both, claim_1}},
 	{"hole/mark-claim-grain", 3, untouched_grain, one_won, {mark_lone, claim_lone}},
 	{"hole/claim-in-vain", 4, lone_in_vain, one_won_of_second, {claim_lone, claim_lone}},
-	{"hole/mark-in-vain", 3, lone_in_vain, one_won, {mark_lone, claim_lone_twice}},
+	{"hole/mark-in-vain", 3, lone_in_vain, one_won_of_second, {mark_lone, claim_lone_twice}},
 	{"hole/mark-alloc", 2, hold_0_and_1, one_won, {mark_2, alloc}},
 	{"hole/one-moves", 2, hold_0_and_2, NULL, {drop_0_mark_1, alloc_must}},
 	{0},

@@ -183,7 +183,8 @@ CACHES = [
     ("who may not remember anything does", "alloc/find.c", "\tcache_end_call();\n", ""),
     ("who may wait waits once", "alloc/find.c",
      "*err = mslot_barrier(region);\n\t\tif (*err)\n", "*err = mslot_barrier(region);\n\t\twaits = false;\n\t\tif (*err)\n"),
-    ("what was marked in vain is as if it had not been", "alloc/hole.c", "GRAIN_HOLE : in_vain", "GRAIN_HOLE : in_vain - 1"),
+    ("a hole forgets how often it was marked in vain", "alloc/hole.c", "grain_moved(byte, GRAIN_HOLE)", "GRAIN_HOLE"),
+    ("what was marked in vain is as if it had not been", "alloc/hole.c", "grain_moved(byte + 1, GRAIN_UNTOUCHED)", "grain_moved(byte, GRAIN_UNTOUCHED)"),
     ("slots of a grain are written before it is touched", "table/region.c",
      "\t\t/* [release:attach] others who claim here",
      "\t\tif (byte & GRAIN_MOST_IN_VAIN)\n\t\t\tatomic_store(&region->slots[index].state, GEN_ONE);\n"
