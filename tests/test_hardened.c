@@ -107,15 +107,20 @@ static void calls_of_an_unregistered_thread_are_faults(void **state)
 	mslot_segment_drop(&segment);
 }
 
-/* qsbr has no sections to be in. */
-static void what_needs_a_section_is_a_fault_outside(void **state)
+static void skip_where_sections_are_not_checked(void)
 {
-	(void)state;
 #ifndef MSLOT_HARDENED
 	skip();
 #endif
+	/* It has no sections to be in. */
 	if (!strcmp(mslot_reclaim_flavor(), "qsbr"))
 		skip();
+}
+
+static void what_needs_a_section_is_a_fault_outside(void **state)
+{
+	(void)state;
+	skip_where_sections_are_not_checked();
 	FAULTS(MSLOT_FAULT_NO_SECTION, "mslot_read_unlock", mslot_read_unlock());
 	FAULTS(MSLOT_FAULT_NO_SECTION, "mslot_peek",
 	       REFUSES(MSLOT_INVALID, mslot_peek(region, PADDR(0), &deferred, &why)));
@@ -139,11 +144,7 @@ static void an_on_drop_is_in_no_section(void **state)
 	static const struct mslot_type leaves = {.flags = MSLOT_TYPE_IMMEDIATE, .on_drop = on_drop_leave};
 	(void)state;
 
-#ifndef MSLOT_HARDENED
-	skip();
-#endif
-	if (!strcmp(mslot_reclaim_flavor(), "qsbr"))
-		skip();
+	skip_where_sections_are_not_checked();
 	faults_begin();
 	mslot_frame_drop(mslot_frame_claim(region, PADDR(0), &leaves, NULL, NULL));
 	mslot_set_fault_handler(NULL, NULL);

@@ -23,8 +23,7 @@ struct retire_batch {
  */
 struct retire_queue {
 	struct retire_batch fresh, waiting, elapsed;
-	/* A sequence count: odd in a use; seq / 2 slots have ever come. Written by the thread whose queue it is, alone.
-	 */
+	/* A sequence count: odd in a use; seq / 2 slots have ever come. Only the thread whose queue it is writes it. */
 	_Atomic uint64_t seq;
 	_Atomic uint64_t nr_out; /* ever; written by the user alone, others read it as a hint */
 };
