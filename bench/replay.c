@@ -56,7 +56,7 @@ static void usage(FILE *to)
 		fprintf(to, "      %s\n", alloc_impl_list()[i]->name);
 	fprintf(to,
 		"  --threads N     1 to %d (default: the trace's cpus); each cpus' worth replays a copy of its own\n"
-		"                  and takes its memory: some 90 MiB of the recorded traces, 25 MiB in mode alloc. "
+		"                  and takes its memory: some 80 MiB of the recorded traces, 15 MiB in mode alloc. "
 		"What "
 		"four\n"
 		"                  fifths of the available memory do not hold is refused\n"

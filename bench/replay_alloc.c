@@ -25,7 +25,7 @@ static const char *allocate(struct worker *worker, const struct replay_step *ste
 {
 	struct copy *copy = worker->copy;
 	struct run *run = worker->run;
-	struct traced_frame *frame = &copy->frames[step->pfn];
+	struct traced_frame *frame = &copy->frames[step->place];
 	uint32_t nr = UINT32_C(1) << step->order;
 	uint64_t meta[2] = {cookie_of(copy, step->pfn), step->kind};
 
@@ -50,7 +50,7 @@ static const char *allocate(struct worker *worker, const struct replay_step *ste
 
 static const char *put(struct worker *worker, const struct replay_step *step)
 {
-	struct traced_frame *frame = &worker->copy->frames[step->pfn];
+	struct traced_frame *frame = &worker->copy->frames[step->place];
 	uint32_t nr = UINT32_C(1) << step->order;
 
 	for (uint32_t i = 0; i < nr; i++)
@@ -66,9 +66,9 @@ static const char *put(struct worker *worker, const struct replay_step *step)
 	return NULL;
 }
 
-static const char *drop_cached(struct copy *copy, uint32_t pfn)
+static const char *drop_cached(struct copy *copy, uint32_t place)
 {
-	struct traced_frame *frame = &copy->frames[pfn];
+	struct traced_frame *frame = &copy->frames[place];
 
 	if (!frame->cached)
 		return NOT_IN_CACHE;
@@ -81,7 +81,7 @@ static const char *apply(struct worker *worker, const struct replay_step *step)
 	struct copy *copy = worker->copy;
 	const struct alloc_impl *alloc = worker->run->config->alloc;
 	void *pool = worker->run->pool;
-	struct traced_frame *frame = &copy->frames[step->pfn];
+	struct traced_frame *frame = &copy->frames[step->place];
 
 	switch (step->op) {
 	case 'P':
@@ -95,7 +95,7 @@ static const char *apply(struct worker *worker, const struct replay_step *step)
 		frame->cached++;
 		return alloc->forget(pool, frame->item) ? NULL : "the reference could not be forgotten";
 	case 'D':
-		return drop_cached(copy, step->pfn);
+		return drop_cached(copy, step->place);
 	case 'G':
 		if (!frame->is_held && !frame->cached)
 			return NOT_ALLOCATED;
@@ -111,8 +111,8 @@ static const char *apply(struct worker *worker, const struct replay_step *step)
 }
 
 /*
- * Of the trace's frames, pages of 256. Of the pool, as measured, up to eight slots for each frame that is in use at the
- * worst: huge pages are filled unevenly, above all where runs are split.
+ * Of the pool, as measured, up to eight slots for each frame that is in use at the worst: huge pages are filled
+ * unevenly, above all where runs are split.
  */
 static uint64_t copy_bytes(const struct trace *trace)
 {
@@ -125,7 +125,7 @@ static uint64_t copy_bytes(const struct trace *trace)
 			in_use += event->op == 'F' ? -(INT64_C(1) << event->order) : INT64_C(1) << event->order;
 		most = in_use > most ? in_use : most;
 	}
-	return (uint64_t)most * 8 * MSLOT_SLOT_BYTES + (replay_parts(trace, 8) << 12);
+	return (uint64_t)most * 8 * MSLOT_SLOT_BYTES + replay_parts(trace, 0) * sizeof(struct traced_frame);
 }
 
 static const char *open_pool(struct run *run, uint64_t nr_frames)
@@ -136,7 +136,7 @@ static const char *open_pool(struct run *run, uint64_t nr_frames)
 
 static bool open_copy(struct copy *copy)
 {
-	copy->frames = calloc(copy->run->trace->nr_frames, sizeof(*copy->frames));
+	copy->frames = calloc(copy->plan->nr_places + 1, sizeof(*copy->frames));
 	return copy->frames;
 }
 
@@ -146,10 +146,10 @@ static bool open_worker(struct worker *worker)
 	return worker->run_items;
 }
 
-static void drop_held(struct copy *copy, uint32_t pfn)
+static void drop_held(struct copy *copy, uint32_t place)
 {
-	copy->frames[pfn].is_held = false;
-	copy->run->config->alloc->put(copy->run->pool, 0, &copy->frames[pfn].item);
+	copy->frames[place].is_held = false;
+	copy->run->config->alloc->put(copy->run->pool, 0, &copy->frames[place].item);
 }
 
 static void barrier(struct run *run)
@@ -162,12 +162,12 @@ static bool is_clean(struct run *run, uint64_t *nr_broken)
 	return run->config->alloc->is_clean(run->pool, nr_broken);
 }
 
-static void give_up(struct copy *copy, uint32_t pfn)
+static void give_up(struct copy *copy, uint32_t place)
 {
-	if (copy->frames[pfn].is_held)
-		drop_held(copy, pfn);
-	while (copy->frames[pfn].cached)
-		(void)drop_cached(copy, pfn);
+	if (copy->frames[place].is_held)
+		drop_held(copy, place);
+	while (copy->frames[place].cached)
+		(void)drop_cached(copy, place);
 }
 
 static void close_pool(struct run *run)

@@ -55,7 +55,7 @@ EVENT claim(struct worker *worker, const struct replay_step *step)
 {
 	struct run *run = worker->run;
 	uint64_t paddr = paddr_of(worker->copy, step->pfn);
-	struct mslot_frame **held = &worker->copy->held[step->pfn];
+	struct mslot_frame **held = &worker->copy->held[step->place];
 	const char *error = NULL;
 
 	for (uint32_t i = 0; i < UINT32_C(1) << step->order && !error; i++, paddr += UINT64_C(1) << 12) {
@@ -74,7 +74,7 @@ EVENT claim(struct worker *worker, const struct replay_step *step)
 
 EVENT drop(struct worker *worker, const struct replay_step *step)
 {
-	struct mslot_frame **held = &worker->copy->held[step->pfn];
+	struct mslot_frame **held = &worker->copy->held[step->place];
 
 	for (uint32_t i = 0; i < UINT32_C(1) << step->order; i++) {
 		if (!held[i]) {
@@ -89,7 +89,7 @@ EVENT drop(struct worker *worker, const struct replay_step *step)
 
 EVENT forget(struct worker *worker, const struct replay_step *step)
 {
-	struct mslot_frame *held = worker->copy->held[step->pfn];
+	struct mslot_frame *held = worker->copy->held[step->place];
 
 	if (!held)
 		return NOT_ALLOCATED;
@@ -98,14 +98,14 @@ EVENT forget(struct worker *worker, const struct replay_step *step)
 	return NULL;
 }
 
-static const char *drop_cached(struct copy *copy, uint32_t pfn)
+static const char *drop_raw(struct copy *copy, uint32_t pfn)
 {
 	return copy->run->config->impl->frame_drop_raw(copy->run->region, paddr_of(copy, pfn)) ? NOT_IN_CACHE : NULL;
 }
 
 EVENT drop_forgotten(struct worker *worker, const struct replay_step *step)
 {
-	return drop_cached(worker->copy, step->pfn);
+	return drop_raw(worker->copy, step->pfn);
 }
 
 EVENT get_drop(struct worker *worker, const struct replay_step *step)
@@ -186,10 +186,10 @@ static const char *apply(struct worker *worker, const struct replay_step *step)
 	}
 }
 
-/* Slots come in huge pages of 32768, handles in pages of 512, as their frames are named. */
+/* Slots come in huge pages of 32768, as their frames are named. */
 static uint64_t copy_bytes(const struct trace *trace)
 {
-	return (replay_parts(trace, 15) << 21) + (replay_parts(trace, 9) << 12);
+	return (replay_parts(trace, 15) << 21) + replay_parts(trace, 0) * sizeof(struct mslot_frame *);
 }
 
 static const char *open_table(struct run *run, uint64_t nr_frames)
@@ -203,7 +203,7 @@ static const char *open_table(struct run *run, uint64_t nr_frames)
 
 static bool open_copy(struct copy *copy)
 {
-	copy->held = calloc(copy->run->trace->nr_frames, sizeof(*copy->held));
+	copy->held = calloc(copy->plan->nr_places + 1, sizeof(*copy->held));
 	return copy->held;
 }
 
@@ -213,10 +213,15 @@ static bool open_worker(struct worker *worker)
 	return true;
 }
 
-static void drop_held(struct copy *copy, uint32_t pfn)
+static const char *drop_cached(struct copy *copy, uint32_t place)
 {
-	copy->run->config->impl->frame_drop(copy->held[pfn]);
-	copy->held[pfn] = NULL;
+	return drop_raw(copy, copy->plan->pfns[place]);
+}
+
+static void drop_held(struct copy *copy, uint32_t place)
+{
+	copy->run->config->impl->frame_drop(copy->held[place]);
+	copy->held[place] = NULL;
 }
 
 static void barrier(struct run *run)
@@ -238,11 +243,11 @@ static bool is_clean(struct run *run, uint64_t *nr_broken)
 	return impl->is_clean(run->region) && found.by_status[MSLOT_STATUS_UNUSED] == found.nr_frames;
 }
 
-static void give_up(struct copy *copy, uint32_t pfn)
+static void give_up(struct copy *copy, uint32_t place)
 {
-	if (copy->held[pfn])
-		drop_held(copy, pfn);
-	while (!drop_cached(copy, pfn))
+	if (copy->held[place])
+		drop_held(copy, place);
+	while (!drop_cached(copy, place))
 		;
 }
 

@@ -4,7 +4,7 @@
  *
  * Promises: waiting for a step's dependencies, and nothing else, keeps the order of every frame; the plan knows nothing
  *           of the table that it is replayed on.
- * Needs:    memory of about 40 bytes an event, and of 11 a frame that the trace names.
+ * Needs:    memory of about 40 bytes an event, and of 20 a frame that the trace names.
  */
 #include "replay_plan.h"
 
@@ -13,12 +13,59 @@
 
 struct planner {
 	struct replay_plan *plan;
-	uint16_t *last_member; /* by pfn: who touched it last, plus one; 0: nobody yet */
+	uint32_t *places;      /* by pfn: its place, plus one; 0: the trace does not name it */
+	uint16_t *last_member; /* by place: who touched it last, plus one; 0: nobody yet */
 	uint32_t *last_step;
 	uint32_t *known;  /* [member][other]: steps of other that member's earlier steps have waited for */
 	uint32_t *wanted; /* [other]: of the step at hand */
 	uint64_t nr_deps, room;
 };
+
+static bool push(uint32_t **list, uint64_t *nr, uint64_t *room, uint32_t value)
+{
+	if (*nr == *room) {
+		uint64_t more = *room ? 2 * *room : 1024;
+		uint32_t *grown = realloc(*list, more * sizeof(*grown));
+		if (!grown)
+			return false;
+		*list = grown;
+		*room = more;
+	}
+	(*list)[(*nr)++] = value;
+	return true;
+}
+
+static uint32_t place_of(const struct planner *planner, const struct trace_event *event)
+{
+	return planner->places[event->pfn] - 1;
+}
+
+/* Of blocks that overlap, all frames get their places in a row. */
+static bool find_places(struct planner *planner)
+{
+	struct replay_plan *plan = planner->plan;
+	const struct trace *trace = plan->trace;
+	bool *is_joined = calloc(trace->nr_frames, sizeof(*is_joined)); /* by pfn: some block has the next one, too */
+	bool ok = is_joined && planner->places;
+	uint64_t room = 0;
+
+	for (uint64_t i = 0; ok && i < trace->nr_events; i++)
+		memset(&is_joined[trace->events[i].pfn], true, (UINT32_C(1) << trace->events[i].order) - 1);
+	for (uint64_t i = 0; ok && i < trace->nr_events; i++) {
+		uint32_t pfn = trace->events[i].pfn;
+
+		if (planner->places[pfn])
+			continue;
+		while (pfn && is_joined[pfn - 1])
+			pfn--;
+		do {
+			ok = push(&plan->pfns, &plan->nr_places, &room, pfn);
+			planner->places[pfn] = (uint32_t)plan->nr_places;
+		} while (ok && is_joined[pfn++]);
+	}
+	free(is_joined);
+	return ok;
+}
 
 static bool add_dep(struct planner *planner, uint32_t other, uint32_t step)
 {
@@ -46,18 +93,19 @@ static bool add_step(struct planner *planner, uint32_t event_index)
 	struct replay_step *step = &member->steps[step_index];
 
 	*step = (struct replay_step){.pfn = event->pfn,
+				     .place = place_of(planner, event),
 				     .event = event_index,
 				     .first_dep = (uint32_t)planner->nr_deps,
 				     .order = event->order,
 				     .kind = event->kind,
 				     .op = event->op};
 	memset(planner->wanted, 0, plan->nr_members * sizeof(*planner->wanted));
-	for (uint32_t pfn = event->pfn; pfn < event->pfn + (UINT32_C(1) << event->order); pfn++) {
-		uint32_t last = planner->last_member[pfn];
-		if (last && last != self + 1 && planner->last_step[pfn] + 1 > planner->wanted[last - 1])
-			planner->wanted[last - 1] = planner->last_step[pfn] + 1;
-		planner->last_member[pfn] = (uint16_t)(self + 1);
-		planner->last_step[pfn] = step_index;
+	for (uint32_t at = step->place; at < step->place + (UINT32_C(1) << step->order); at++) {
+		uint32_t last = planner->last_member[at];
+		if (last && last != self + 1 && planner->last_step[at] + 1 > planner->wanted[last - 1])
+			planner->wanted[last - 1] = planner->last_step[at] + 1;
+		planner->last_member[at] = (uint16_t)(self + 1);
+		planner->last_step[at] = step_index;
 	}
 	for (uint32_t other = 0; other < plan->nr_members; other++) {
 		if (planner->wanted[other] <= known[other])
@@ -70,54 +118,30 @@ static bool add_step(struct planner *planner, uint32_t event_index)
 	return true;
 }
 
-static bool push(uint32_t **list, uint64_t *nr, uint64_t *room, uint32_t pfn)
-{
-	if (*nr == *room) {
-		uint64_t more = *room ? 2 * *room : 1024;
-		uint32_t *grown = realloc(*list, more * sizeof(*grown));
-		if (!grown)
-			return false;
-		*list = grown;
-		*room = more;
-	}
-	(*list)[(*nr)++] = pfn;
-	return true;
-}
-
-/* Lists what is left of the frames of one event, and takes it off, so that it is listed once. */
-static bool list_leftovers(struct replay_plan *plan, const struct trace_event *event, uint8_t *held, int32_t *cached,
-			   uint64_t room[2])
-{
-	for (uint32_t pfn = event->pfn; pfn < event->pfn + (UINT32_C(1) << event->order); pfn++) {
-		for (; held[pfn]; held[pfn] = 0)
-			if (!push(&plan->held_pfns, &plan->nr_held, &room[0], pfn))
-				return false;
-		for (; cached[pfn] > 0; cached[pfn]--)
-			if (!push(&plan->cached_pfns, &plan->nr_cached, &room[1], pfn))
-				return false;
-	}
-	return true;
-}
-
 /* What is held and cached at the end, in the order in which the trace first names it. */
-static bool find_leftovers(struct replay_plan *plan)
+static bool find_leftovers(const struct planner *planner)
 {
+	struct replay_plan *plan = planner->plan;
 	const struct trace *trace = plan->trace;
-	uint8_t *held = calloc(trace->nr_frames, sizeof(*held));
-	int32_t *cached = calloc(trace->nr_frames, sizeof(*cached));
+	bool *held = calloc(plan->nr_places + 1, sizeof(*held));
+	int32_t *cached = calloc(plan->nr_places + 1, sizeof(*cached));
 	uint64_t room[2] = {0, 0};
 	bool ok = held && cached;
 
 	for (uint64_t i = 0; ok && i < trace->nr_events; i++) {
 		const struct trace_event *event = &trace->events[i];
+		uint32_t place = place_of(planner, event);
 
 		if (strchr("PAF", event->op))
-			memset(&held[event->pfn], event->op != 'F', UINT32_C(1) << event->order);
+			memset(&held[place], event->op != 'F', UINT32_C(1) << event->order);
 		else if (event->op == 'I' || event->op == 'D')
-			cached[event->pfn] += event->op == 'I' ? 1 : -1;
+			cached[place] += event->op == 'I' ? 1 : -1;
 	}
-	for (uint64_t i = 0; ok && i < trace->nr_events; i++)
-		ok = list_leftovers(plan, &trace->events[i], held, cached, room);
+	for (uint32_t place = 0; ok && place < plan->nr_places; place++) {
+		ok = !held[place] || push(&plan->held, &plan->nr_held, &room[0], place);
+		for (; ok && cached[place] > 0; cached[place]--)
+			ok = push(&plan->cached, &plan->nr_cached, &room[1], place);
+	}
 	free(held);
 	free(cached);
 	return ok;
@@ -126,16 +150,18 @@ static bool find_leftovers(struct replay_plan *plan)
 bool replay_plan_make(const struct trace *trace, unsigned nr_members, struct replay_plan *plan)
 {
 	struct planner planner = {.plan = plan};
-	bool ok = true;
+	bool ok;
 
 	*plan = (struct replay_plan){.trace = trace, .nr_members = nr_members};
 	plan->members = calloc(nr_members, sizeof(*plan->members));
 	/* Zeroed as it is touched: a trace pays for the frames that it names, not for all that it could. */
-	planner.last_member = calloc(trace->nr_frames, sizeof(*planner.last_member));
-	planner.last_step = calloc(trace->nr_frames, sizeof(*planner.last_step));
+	planner.places = calloc(trace->nr_frames, sizeof(*planner.places));
+	ok = find_places(&planner);
+	planner.last_member = calloc(plan->nr_places + 1, sizeof(*planner.last_member));
+	planner.last_step = calloc(plan->nr_places + 1, sizeof(*planner.last_step));
 	planner.known = calloc((size_t)nr_members * nr_members, sizeof(*planner.known));
 	planner.wanted = calloc(nr_members, sizeof(*planner.wanted));
-	ok = plan->members && planner.last_member && planner.last_step && planner.known && planner.wanted;
+	ok = ok && plan->members && planner.last_member && planner.last_step && planner.known && planner.wanted;
 	for (uint64_t i = 0; ok && i < trace->nr_events; i++)
 		plan->members[trace->events[i].cpu % nr_members].nr_steps++;
 	for (unsigned m = 0; ok && m < nr_members; m++) {
@@ -145,7 +171,8 @@ bool replay_plan_make(const struct trace *trace, unsigned nr_members, struct rep
 	}
 	for (uint64_t i = 0; ok && i < trace->nr_events; i++)
 		ok = add_step(&planner, (uint32_t)i);
-	ok = ok && find_leftovers(plan);
+	ok = ok && find_leftovers(&planner);
+	free(planner.places);
 	free(planner.last_member);
 	free(planner.last_step);
 	free(planner.known);
@@ -161,8 +188,9 @@ void replay_plan_free(struct replay_plan *plan)
 		free(plan->members[m].steps);
 	free(plan->members);
 	free(plan->deps);
-	free(plan->held_pfns);
-	free(plan->cached_pfns);
+	free(plan->pfns);
+	free(plan->held);
+	free(plan->cached);
 	*plan = (struct replay_plan){0};
 }
 

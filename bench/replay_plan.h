@@ -5,6 +5,10 @@
  * A copy of the trace is replayed by `nr_members` threads; the events of cpu c are steps of member c % nr_members, in
  * file order. A step waits for the last earlier step of another member that touched one of its frames, so events of one
  * frame keep their order across cpus. Waits that an earlier step of the same member covers are left out.
+ *
+ * Frames have *places*: numbers in the order in which the trace first names them, a block's frames in a row. What a
+ * replay keeps of each frame is indexed by them: it is small, and what is used together lies together. So what is timed
+ * is the table, and not the replay's own cache misses.
  */
 #ifndef BENCH_REPLAY_PLAN_H
 #define BENCH_REPLAY_PLAN_H
@@ -16,9 +20,9 @@ struct replay_dep {
 };
 
 struct replay_step {
-	uint32_t pfn;
-	uint32_t event;	    /* index in the trace */
-	uint32_t first_dep; /* of nr_deps in the plan's deps */
+	uint32_t pfn, place; /* of the block's first frame */
+	uint32_t event;	     /* index in the trace */
+	uint32_t first_dep;  /* of nr_deps in the plan's deps */
 	uint16_t nr_deps;
 	uint8_t order;
 	uint8_t kind;
@@ -36,8 +40,10 @@ struct replay_plan {
 	unsigned nr_members;
 	struct replay_member *members;
 	struct replay_dep *deps;
-	/* What the trace leaves behind. */
-	uint32_t *held_pfns, *cached_pfns; /* a frame cached n times stands there n times */
+	uint32_t *pfns; /* by place */
+	uint64_t nr_places;
+	/* The places of what the trace leaves behind. */
+	uint32_t *held, *cached; /* a frame cached n times stands there n times */
 	uint64_t nr_held, nr_cached;
 };
 

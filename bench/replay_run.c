@@ -126,15 +126,16 @@ static bool release(struct run *run)
 		const struct replay_plan *plan = copy->plan;
 
 		for (uint64_t i = 0; i < plan->nr_cached; i++) {
-			const char *why = run->mode->drop_cached(copy, plan->cached_pfns[i]);
+			const char *why = run->mode->drop_cached(copy, plan->cached[i]);
 			if (why) {
 				snprintf(run->error, sizeof(run->error),
-					 "frame 0x%" PRIx32 " left in the page cache: %s", plan->cached_pfns[i], why);
+					 "frame 0x%" PRIx32 " left in the page cache: %s", plan->pfns[plan->cached[i]],
+					 why);
 				return false;
 			}
 		}
 		for (uint64_t i = 0; i < plan->nr_held; i++)
-			run->mode->drop_held(copy, plan->held_pfns[i]);
+			run->mode->drop_held(copy, plan->held[i]);
 		for (unsigned member = 0; member < plan->nr_members; member++)
 			atomic_store_explicit(&copy->progress[member].steps_done, 0, memory_order_relaxed);
 	}
@@ -298,8 +299,8 @@ bool replay_run(const struct replay_config *config, const struct trace *trace, s
 		snprintf(run.error, sizeof(run.error), "the audit after the replay is not clean");
 	memcpy(result->error, run.error, sizeof(result->error));
 	for (struct copy *copy = run.copies; copy && copy->run; copy++) {
-		for (uint32_t pfn = 0; result->error[0] && started && pfn < trace->nr_frames; pfn++)
-			run.mode->give_up(copy, pfn);
+		for (uint32_t place = 0; result->error[0] && started && place < copy->plan->nr_places; place++)
+			run.mode->give_up(copy, place);
 		free(copy->progress);
 	}
 	run.mode->close(&run);

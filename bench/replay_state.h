@@ -29,8 +29,8 @@ struct copy {
 	struct run *run;
 	const struct replay_plan *plan;
 	uint64_t base;			/* paddr of the trace's first frame */
-	struct mslot_frame **held;	/* address mode, by pfn */
-	struct traced_frame *frames;	/* alloc mode, by pfn */
+	struct mslot_frame **held;	/* address mode, by place */
+	struct traced_frame *frames;	/* alloc mode, by place */
 	struct progress_word *progress; /* by member */
 };
 
@@ -88,13 +88,13 @@ struct replay_mode {
 	bool (*open_worker)(struct worker *worker);
 	const char *(*apply)(struct worker *worker, const struct replay_step *step);
 	/* After a round: gives up a reference of the page cache; of a holder; waits for what is retired. */
-	const char *(*drop_cached)(struct copy *copy, uint32_t pfn);
-	void (*drop_held)(struct copy *copy, uint32_t pfn);
+	const char *(*drop_cached)(struct copy *copy, uint32_t place);
+	void (*drop_held)(struct copy *copy, uint32_t place);
 	void (*barrier)(struct run *run);
 	/* After the last one. */
 	bool (*is_clean)(struct run *run, uint64_t *nr_broken);
 	/* After an event that failed: whatever the frame still is, so that the table can go. */
-	void (*give_up)(struct copy *copy, uint32_t pfn);
+	void (*give_up)(struct copy *copy, uint32_t place);
 	void (*close)(struct run *run);
 };
 

@@ -189,7 +189,27 @@ static void a_sparse_trace_costs_what_it_names(void **state)
 	assert_applied(impl_find("mslot"), &trace, 2, false, 1);
 	assert_true(replay_plan_make(&trace, 2, &plan));
 	assert_int_equal(plan.nr_held, 2);
-	assert_int_equal(plan.held_pfns[1], 400000000);
+	assert_int_equal(plan.nr_places, 2);
+	assert_int_equal(plan.pfns[plan.held[1]], 400000000);
+	replay_plan_free(&plan);
+}
+
+static void frames_of_a_block_have_places_in_a_row(void **state)
+{
+	struct trace_event events[] = {{.op = 'A', .pfn = 7},
+				       {.op = 'F', .pfn = 3},
+				       {.op = 'A', .order = 2},
+				       {.op = 'A', .pfn = 4, .order = 1}};
+	struct trace trace = {.name = "blocks", .nr_cpus = 1, .nr_frames = 9, .nr_events = 4, .events = events};
+	static const uint32_t expected[] = {7, 0, 1, 2, 3, 4, 5};
+	struct replay_plan plan;
+
+	(void)state;
+	assert_true(replay_plan_make(&trace, 1, &plan));
+	assert_int_equal(plan.nr_places, sizeof(expected) / sizeof(*expected));
+	assert_memory_equal(plan.pfns, expected, sizeof(expected));
+	for (unsigned i = 0; i < trace.nr_events; i++)
+		assert_int_equal(plan.pfns[plan.members[0].steps[i].place], events[i].pfn);
 	replay_plan_free(&plan);
 }
 
@@ -207,7 +227,7 @@ static void what_memory_does_not_hold_is_refused(void **state)
 		events[i] = (struct trace_event){.op = 'M', .pfn = i << 15};
 	assert_int_equal(replay_parts(&trace, 15), PARTS);
 	assert_non_null(strstr(replay(impl_find("mslot"), &trace, THREADS, false, 1).error,
-			       "1024 copies of the trace need 16416.0 GiB, and "));
+			       "1024 copies of the trace need 16384.1 GiB, and "));
 	free(events);
 }
 
@@ -326,6 +346,7 @@ int main(void)
 		cmocka_unit_test(an_event_that_cannot_be_applied_is_named),
 		cmocka_unit_test(a_trace_without_events_is_applied),
 		cmocka_unit_test(a_sparse_trace_costs_what_it_names),
+		cmocka_unit_test(frames_of_a_block_have_places_in_a_row),
 		cmocka_unit_test(what_memory_does_not_hold_is_refused),
 		cmocka_unit_test(every_allocator_applies_every_event),
 		cmocka_unit_test(an_event_that_no_allocator_can_apply_is_named),
