@@ -4,42 +4,31 @@
  *
  * Promises: exit 0 only if every event of every trace was applied and the audit after it was clean; 1 otherwise, with
  *           the trace, line and event; 2 for a wrong command line, and then nothing was run.
- * Needs:    replay_run.h; jansson for the JSON.
+ * Needs:    replay_run.h for the work, replay_report.h for what is said of it.
  */
-#include "replay_run.h"
+#include "replay_report.h"
 
 #include <metaslot/metaslot.h>
 
 #include <getopt.h>
-#include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #define MAX_THREADS 1024
 #define MAX_ROUNDS 1000000
 #define MAX_SECONDS 86400
+#define MAX_IMPLS 32
 
 struct options {
-	struct replay_config config;
+	struct replay_config config; /* of all impls; which one is still to be said */
+	struct replay_report report;
 	const char *json;
 	FILE *json_file; /* opened before the run, which may be long */
 	const char *impl;
-	const char *mode;
+	char *against; /* names, separated by commas; or NULL */
 	const char *how;
 	struct place *place;
 	const char *reclaim; /* NULL: by mode */
-	char **traces;
-	int nr_traces;
-};
-
-/* Over all traces. */
-struct totals {
-	uint64_t events, held, cached, nr_waits, wait_ns, nr_broken;
-	unsigned threads; /* the most that a trace had */
-	unsigned *rounds; /* of each trace */
-	double seconds;
-	bool is_clean;
 };
 
 static void usage(FILE *to)
@@ -55,6 +44,9 @@ static void usage(FILE *to)
 	for (size_t i = 0; alloc_impl_list()[i]; i++)
 		fprintf(to, "      %s\n", alloc_impl_list()[i]->name);
 	fprintf(to,
+		"  --against I,... other impls, on which the same is replayed in turns, round by round: what the "
+		"machine\n"
+		"                  does meanwhile falls on all alike, and how long each takes beside --impl is told\n"
 		"  --threads N     1 to %d (default: the trace's cpus); each cpus' worth replays a copy of its own\n"
 		"                  and takes its memory: some 80 MiB of the recorded traces, 15 MiB in mode alloc. "
 		"What "
@@ -101,30 +93,46 @@ static bool parse_seconds(const char *text, double *out)
 }
 
 /* Once mode and reclaim are known. */
-static bool choose_impl(struct options *options)
+static bool add_impl(struct options *options, const char *name)
 {
-	struct replay_config *config = &options->config;
-	bool is_alloc = !strcmp(options->mode, "alloc"), can_defer;
+	struct replay_report *report = &options->report;
+	bool is_alloc = !strcmp(report->mode, "alloc"), can_defer;
+	struct replay_subject *subject = &report->subjects[report->nr_subjects];
+	struct replay_config *config = &subject->config;
 
-	config->impl = is_alloc ? NULL : impl_find(options->impl);
-	config->alloc = is_alloc ? alloc_impl_find(options->impl) : NULL;
+	*subject = (struct replay_subject){.impl = name, .config = options->config, .totals.is_clean = true};
+	config->impl = is_alloc ? NULL : impl_find(name);
+	config->alloc = is_alloc ? alloc_impl_find(name) : NULL;
 	if (!config->impl && !config->alloc) {
-		fprintf(stderr, "metaslot-replay: no impl %s in mode %s; --help lists them\n", options->impl,
-			options->mode);
+		fprintf(stderr, "metaslot-replay: no impl %s in mode %s; --help lists them\n", name, report->mode);
+		return false;
+	}
+	if (++report->nr_subjects == MAX_IMPLS) {
+		fprintf(stderr, "metaslot-replay: more than %d impls\n", MAX_IMPLS - 1);
 		return false;
 	}
 	can_defer = is_alloc ? config->alloc->can_defer : config->impl->can_defer;
 	config->is_deferred = options->reclaim ? !strcmp(options->reclaim, "deferred") : is_alloc && can_defer;
 	if (config->is_deferred && !can_defer) {
-		fprintf(stderr, "metaslot-replay: %s defers nothing: its run is immediate\n", options->impl);
+		fprintf(stderr, "metaslot-replay: %s defers nothing: its run is immediate\n", name);
 		config->is_deferred = false;
 	}
 	return true;
 }
 
-enum { IMPL = 1, THREADS, MODE, RECLAIM, ROUNDS, SECONDS, PLACE, JSON, HELP };
+static bool add_impls(struct options *options)
+{
+	bool ok = add_impl(options, options->impl);
+	char *rest = options->against;
 
-static bool read_option(struct options *options, int option, const char *text)
+	while (ok && rest)
+		ok = add_impl(options, strsep(&rest, ","));
+	return ok;
+}
+
+enum { IMPL = 1, AGAINST, THREADS, MODE, RECLAIM, ROUNDS, SECONDS, PLACE, JSON, HELP };
+
+static bool read_option(struct options *options, int option, char *text)
 {
 	struct replay_config *config = &options->config;
 
@@ -132,10 +140,13 @@ static bool read_option(struct options *options, int option, const char *text)
 	case IMPL:
 		options->impl = text;
 		return true;
+	case AGAINST:
+		options->against = text;
+		return true;
 	case THREADS:
 		return parse_unsigned(text, MAX_THREADS, &config->nr_threads) && config->nr_threads;
 	case MODE:
-		options->mode = text;
+		options->report.mode = text;
 		return !strcmp(text, "address") || !strcmp(text, "alloc");
 	case RECLAIM:
 		options->reclaim = text;
@@ -160,16 +171,19 @@ static bool open_options(struct options *options)
 {
 	const char *why;
 
-	if (!choose_impl(options))
-		return false;
-	if (!options->nr_traces) {
+	if (!options->report.nr_traces) {
 		fprintf(stderr, "metaslot-replay: no trace\n");
 		usage(stderr);
 		return false;
 	}
-	options->config.place = options->place = place_make(options->how, PLACE_LOCAL, 1, &why);
+	options->place = place_make(options->how, PLACE_LOCAL, 1, &why);
 	if (!options->place) {
 		fprintf(stderr, "metaslot-replay: --place %s: %s\n", options->how, why);
+		return false;
+	}
+	options->config.place = options->place;
+	if (!add_impls(options)) {
+		place_free(options->place);
 		return false;
 	}
 	if (options->json && !(options->json_file = fopen(options->json, "w"))) {
@@ -184,11 +198,17 @@ static bool open_options(struct options *options)
 static int read_options(struct options *options, int argc, char **argv)
 {
 	static const struct option known[] = {
-		{"impl", required_argument, NULL, IMPL},     {"threads", required_argument, NULL, THREADS},
-		{"mode", required_argument, NULL, MODE},     {"reclaim", required_argument, NULL, RECLAIM},
-		{"rounds", required_argument, NULL, ROUNDS}, {"seconds", required_argument, NULL, SECONDS},
-		{"json", required_argument, NULL, JSON},     {"place", required_argument, NULL, PLACE},
-		{"help", no_argument, NULL, HELP},	     {0},
+		{"impl", required_argument, NULL, IMPL},
+		{"against", required_argument, NULL, AGAINST},
+		{"threads", required_argument, NULL, THREADS},
+		{"mode", required_argument, NULL, MODE},
+		{"reclaim", required_argument, NULL, RECLAIM},
+		{"rounds", required_argument, NULL, ROUNDS},
+		{"seconds", required_argument, NULL, SECONDS},
+		{"json", required_argument, NULL, JSON},
+		{"place", required_argument, NULL, PLACE},
+		{"help", no_argument, NULL, HELP},
+		{0},
 	};
 
 	for (int option, which; (option = getopt_long(argc, argv, "", known, &which)) != -1;) {
@@ -206,8 +226,8 @@ static int read_options(struct options *options, int argc, char **argv)
 			return 2;
 		}
 	}
-	options->traces = argv + optind;
-	options->nr_traces = argc - optind;
+	options->report.traces = argv + optind;
+	options->report.nr_traces = argc - optind;
 	return open_options(options) ? -1 : 2;
 }
 
@@ -221,11 +241,30 @@ static void show_progress(double share)
 		fprintf(stderr, "\r%50s\r", "");
 }
 
-static bool replay_one(struct options *options, int nr, struct totals *totals, struct samples *latency)
+static void add_result(struct replay_subject *subject, int nr, const struct replay_result *result)
 {
-	struct replay_config config = options->config;
-	struct replay_result result;
-	const char *path = options->traces[nr];
+	struct replay_totals *totals = &subject->totals;
+
+	totals->events += result->rounds ? result->events : 0;
+	totals->seconds += result->seconds;
+	totals->held += result->held;
+	totals->cached += result->cached;
+	totals->nr_waits += result->nr_waits;
+	totals->nr_broken += result->nr_broken;
+	totals->wait_ns += result->wait_ns;
+	totals->is_clean = totals->is_clean && result->is_clean;
+	if (subject->config.nr_threads > totals->threads)
+		totals->threads = subject->config.nr_threads;
+	subject->latency[nr] = result->latency;
+	subject->round_ns[nr] = result->round_ns;
+}
+
+static bool replay_one(struct options *options, int nr)
+{
+	const struct replay_report *report = &options->report;
+	struct replay_config configs[MAX_IMPLS];
+	struct replay_result results[MAX_IMPLS];
+	const char *path = report->traces[nr];
 	struct trace trace;
 	char error[512];
 	bool ok;
@@ -234,139 +273,102 @@ static bool replay_one(struct options *options, int nr, struct totals *totals, s
 		fprintf(stderr, "metaslot-replay: %s\n", error);
 		return false;
 	}
-	if (!config.nr_threads)
-		config.nr_threads = trace.nr_cpus < MAX_THREADS ? trace.nr_cpus : MAX_THREADS;
-	ok = replay_run(&config, &trace, &result);
-	if (ok) {
-		printf("%s: %s, %s, %s, %u threads: %" PRIu64
-		       " events in %.3f ms (%u copies, mean of %u rounds): %.2f million a second\n",
-		       trace.name, options->impl, options->mode, config.is_deferred ? "deferred" : "immediate",
-		       config.nr_threads, result.events, result.seconds * 1e3, result.copies, result.rounds,
-		       result.seconds > 0 ? (double)result.events / result.seconds * 1e-6 : 0.0);
-		printf("  left behind, then released: %" PRIu64 " frames, %" PRIu64 " page-cache references\n",
-		       result.held, result.cached);
-		if (config.impl && config.is_deferred)
-			printf("  waits for a grace period: %" PRIu64 ", %.1f us each\n", result.nr_waits,
-			       result.nr_waits ? (double)result.wait_ns / (double)result.nr_waits * 1e-3 : 0.0);
-	} else {
-		fprintf(stderr, "metaslot-replay: %s: %s\n", path, result.error);
+	for (unsigned i = 0; i < report->nr_subjects; i++) {
+		struct replay_config *config = &report->subjects[i].config;
+		config->nr_threads = options->config.nr_threads;
+		if (!config->nr_threads)
+			config->nr_threads = trace.nr_cpus < MAX_THREADS ? trace.nr_cpus : MAX_THREADS;
+		configs[i] = *config;
 	}
-	totals->rounds[nr] = result.rounds;
-	totals->events += result.events;
-	totals->seconds += result.seconds;
-	totals->held += result.held;
-	totals->cached += result.cached;
-	totals->nr_waits += result.nr_waits;
-	totals->nr_broken += result.nr_broken;
-	totals->wait_ns += result.wait_ns;
-	totals->is_clean = totals->is_clean && result.is_clean;
-	*latency = result.latency;
-	totals->threads = config.nr_threads > totals->threads ? config.nr_threads : totals->threads;
+	ok = replay_run(configs, report->nr_subjects, &trace, results);
+	for (unsigned i = 0; i < report->nr_subjects; i++) {
+		const struct replay_subject *subject = &report->subjects[i];
+		if (ok)
+			replay_print(subject, &results[i], trace.name, report->mode, report->subjects, results);
+		else if (results[i].error[0])
+			fprintf(stderr, "metaslot-replay: %s%s%s: %s\n", i ? subject->impl : "", i ? ": " : "", path,
+				results[i].error);
+	}
+	for (unsigned i = 0; i < report->nr_subjects; i++)
+		add_result(&report->subjects[i], nr, &results[i]);
 	trace_free(&trace);
 	return ok;
 }
 
-static void set_int(json_t *object, const char *key, uint64_t value)
+/* What was measured of all traces. */
+static bool join_latencies(struct replay_report *report)
 {
-	json_object_set_new(object, key, json_integer((json_int_t)value));
-}
+	bool ok = true;
 
-/* What is not UTF-8 has question marks for what is not ASCII. */
-static json_t *path_json(const char *path)
-{
-	json_t *json = json_string(path);
-	char *plain = json ? NULL : strdup(path);
-
-	for (char *at = plain; at && *at; at++)
-		if (*at & 0x80)
-			*at = '?';
-	if (plain)
-		json = json_string(plain);
-	free(plain);
-	return json;
-}
-
-static json_t *latency_json(const struct samples *latency)
-{
-	json_t *object = json_object();
-
-	set_int(object, "p50", samples_percentile(latency, 0.5));
-	set_int(object, "p99", samples_percentile(latency, 0.99));
-	set_int(object, "p999", samples_percentile(latency, 0.999));
-	set_int(object, "max", samples_percentile(latency, 1));
-	return object;
-}
-
-static bool write_json(const struct options *options, const struct totals *totals, const struct samples *latency,
-		       bool ok)
-{
-	const struct replay_config *config = &options->config;
-	json_t *root = json_object(), *traces = json_array(), *rounds = json_array(), *waits = json_object();
-	json_t *left = json_object(), *audit = json_object();
-	bool failed;
-
-	for (int i = 0; i < options->nr_traces; i++) {
-		json_array_append_new(traces, path_json(options->traces[i]));
-		json_array_append_new(rounds, json_integer(totals->rounds[i]));
+	for (unsigned i = 0; i < report->nr_subjects; i++) {
+		struct replay_subject *subject = &report->subjects[i];
+		ok = samples_join(&subject->all_latency, subject->latency, sizeof(*subject->latency),
+				  (size_t)report->nr_traces) &&
+		     ok;
 	}
-	set_int(waits, "count", totals->nr_waits);
-	set_int(waits, "ns", totals->wait_ns);
-	set_int(left, "frames", totals->held);
-	set_int(left, "references", totals->cached);
-	json_object_set_new(audit, "clean", json_boolean(ok && totals->is_clean));
-	set_int(audit, "broken", totals->nr_broken);
+	return ok;
+}
 
-	json_object_set_new(root, "schema", json_string("metaslot-replay/1"));
-	json_object_set_new(root, "impl", json_string(options->impl));
-	set_int(root, "threads", totals->threads);
-	json_object_set_new(root, "mode", json_string(options->mode));
-	json_object_set_new(root, "reclaim", json_string(config->is_deferred ? "deferred" : "immediate"));
-	json_object_set_new(root, "flavor", json_string(mslot_reclaim_flavor()));
-	json_object_set_new(root, "traces", traces);
-	set_int(root, "events", totals->events);
-	json_object_set_new(root, "seconds", json_real(totals->seconds));
-	json_object_set_new(root, "rounds", rounds);
-	json_object_set_new(root, "per_second",
-			    json_real(totals->seconds > 0 ? (double)totals->events / totals->seconds : 0));
-	json_object_set_new(root, "latency_ns", latency_json(latency));
-	json_object_set_new(root, "waits", waits);
-	json_object_set_new(root, "left", left);
-	json_object_set_new(root, "audit", audit);
-	set_int(root, "seed", 0); /* nothing is random */
-	failed = json_dumpf(root, options->json_file, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) != 0;
-	failed = fclose(options->json_file) != 0 || failed;
-	json_decref(root);
-	if (failed)
+static bool write_json(const struct options *options, bool ok)
+{
+	bool is_written = replay_write_json(options->json_file, &options->report, ok);
+
+	is_written = fclose(options->json_file) == 0 && is_written;
+	if (!is_written)
 		fprintf(stderr, "metaslot-replay: %s cannot be written\n", options->json);
-	return !failed;
+	return is_written;
+}
+
+static bool make_room(struct replay_report *report)
+{
+	bool ok = true;
+
+	for (unsigned i = 0; i < report->nr_subjects; i++) {
+		report->subjects[i].latency = calloc((size_t)report->nr_traces, sizeof(struct samples));
+		report->subjects[i].round_ns = calloc((size_t)report->nr_traces, sizeof(struct samples));
+		ok = ok && report->subjects[i].latency && report->subjects[i].round_ns;
+	}
+	return ok;
+}
+
+static void free_room(struct replay_report *report)
+{
+	for (unsigned i = 0; i < report->nr_subjects; i++) {
+		struct replay_subject *subject = &report->subjects[i];
+		for (int nr = 0; nr < report->nr_traces; nr++) {
+			samples_free(&subject->latency[nr]);
+			samples_free(&subject->round_ns[nr]);
+		}
+		samples_free(&subject->all_latency);
+		free(subject->latency);
+		free(subject->round_ns);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	struct options options = {.config = {.min_seconds = 0.5}, .impl = "mslot", .mode = "address", .how = "compact"};
-	struct totals totals = {.is_clean = true};
-	struct samples *latencies, latency = {0};
+	struct replay_subject subjects[MAX_IMPLS];
+	struct options options = {.config = {.min_seconds = 0.5},
+				  .report = {.mode = "address", .subjects = subjects},
+				  .impl = "mslot",
+				  .how = "compact"};
+	struct replay_report *report = &options.report;
 	bool ok = true;
 	int status = read_options(&options, argc, argv);
 
 	if (status >= 0)
 		return status;
 	if (isatty(STDERR_FILENO))
-		options.config.progress = show_progress;
-	latencies = calloc((size_t)options.nr_traces, sizeof(*latencies));
-	totals.rounds = calloc((size_t)options.nr_traces, sizeof(*totals.rounds));
-	if (!latencies || !totals.rounds || mslot_thread_register())
+		for (unsigned i = 0; i < report->nr_subjects; i++)
+			subjects[i].config.progress = show_progress;
+	if (!make_room(report) || mslot_thread_register())
 		return 1;
-	for (int i = 0; ok && i < options.nr_traces; i++)
-		ok = replay_one(&options, i, &totals, &latencies[i]);
-	ok = samples_join(&latency, latencies, sizeof(*latencies), (size_t)options.nr_traces) && ok;
+	for (int i = 0; ok && i < report->nr_traces; i++)
+		ok = replay_one(&options, i);
+	ok = join_latencies(report) && ok;
 	if (options.json)
-		ok = write_json(&options, &totals, &latency, ok) && ok;
-	for (int i = 0; i < options.nr_traces; i++)
-		samples_free(&latencies[i]);
-	samples_free(&latency);
-	free(latencies);
-	free(totals.rounds);
+		ok = write_json(&options, ok) && ok;
+	free_room(report);
 	place_free(options.place);
 	mslot_thread_unregister();
 	return ok ? 0 : 1;

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Replays one trace, N threads.
+ * Replays one trace, N threads, on one table or on several in turns.
  *
- * Promises: every event is applied, in the order of its cpu and of its frames, or the run stops and names it. The clock
- *           runs over events only: not over planning, page faults of the first round (but with one round), or the
- *           release of what the trace leaves behind.
- * Needs:    a replay_mode for the table, replay_plan.h for order. The harness costs the same whatever the table: a
- *           step, a poll where another cpu had the frame last, a store where another cpu waits.
- * Read:     run_member(), then replay_run(); what an event does, in replay_apply.c and replay_alloc.c.
+ * Promises: the clock runs over events only: not over planning, page faults of the first round (but with one round), or
+ *           the release of what the trace leaves behind. Each table is audited at the end.
+ * Needs:    replay_worker.c for the threads, a replay_mode for the table, replay_plan.h for order.
+ * Read:     run_round(), then replay_run().
  */
 #include "replay_state.h"
 
@@ -15,109 +13,14 @@
 
 #include <metaslot/metaslot.h>
 
-#include <ck_pr.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SAMPLE_EVERY 64
-/* To yield costs as much as ten events, so it is for threads that have no processor each. */
-#define SPINS_BEFORE_YIELD (impl_is_oversubscribed ? 200 : 100000)
-
-static void fail(struct worker *worker, const struct replay_step *step, const char *what)
-{
-	struct run *run = worker->run;
-	const struct trace_event *event = &run->trace->events[step->event];
-	char frame[32] = "";
-
-	if (worker->wrong)
-		snprintf(frame, sizeof(frame), ", frame 0x%" PRIx32, event->pfn + worker->wrong);
-	pthread_mutex_lock(&run->error_lock);
-	if (!run->error[0])
-		snprintf(run->error, sizeof(run->error), "line %" PRIu32 ": %c cpu %u pfn 0x%" PRIx32 "%s: %s",
-			 step->event + 2, event->op, event->cpu, event->pfn, frame, what);
-	pthread_mutex_unlock(&run->error_lock);
-	atomic_store_explicit(&run->has_failed, true, memory_order_relaxed);
-}
-
-static void wait_for(struct worker *worker, const struct replay_step *step)
-{
-	for (uint16_t i = 0; i < step->nr_deps; i++) {
-		const struct replay_dep *dep = &worker->copy->plan->deps[step->first_dep + i];
-		_Atomic uint32_t *done = &worker->copy->progress[dep->member].steps_done;
-
-		for (unsigned spins = 0; atomic_load_explicit(done, memory_order_acquire) <= dep->step; spins++) {
-			ck_pr_stall();
-			if (spins % 128 == 0 && has_failed(worker->run))
-				return;
-			if (spins < SPINS_BEFORE_YIELD)
-				continue;
-			mslot_quiescent_state();
-			sched_yield();
-		}
-	}
-}
-
-static void run_member(struct worker *worker)
-{
-	const struct replay_member *member = &worker->copy->plan->members[worker->member];
-	_Atomic uint32_t *done = &worker->copy->progress[worker->member].steps_done;
-
-	worker->start_ns = now_ns();
-	for (uint32_t i = 0; i < member->nr_steps; i++) {
-		const struct replay_step *step = &member->steps[i];
-		bool is_sample = i % SAMPLE_EVERY == 0;
-		const char *error;
-		uint64_t from = 0;
-
-		if (step->nr_deps)
-			wait_for(worker, step);
-		if (is_sample) {
-			if (has_failed(worker->run))
-				break;
-			mslot_quiescent_state();
-			from = now_ns();
-		}
-		error = worker->run->mode->apply(worker, step);
-		if (is_sample)
-			samples_add(&worker->latency, now_ns() - from);
-		if (error) {
-			fail(worker, step, error);
-			break;
-		}
-		if (step->is_awaited)
-			atomic_store_explicit(done, i + 1, memory_order_release);
-	}
-	worker->end_ns = now_ns();
-}
-
-static void wait_at_gate(struct run *run)
-{
-	mslot_thread_offline();
-	pthread_barrier_wait(&run->gate);
-	mslot_thread_online();
-}
-
-static void *work(void *arg)
-{
-	struct worker *worker = arg;
-	struct run *run = worker->run;
-
-	if (run->config->place)
-		place_thread(run->config->place, (unsigned)(worker - run->workers));
-	mslot_thread_register();
-	for (;;) {
-		wait_at_gate(run);
-		if (run->is_over)
-			break;
-		run_member(worker);
-		wait_at_gate(run);
-	}
-	mslot_thread_unregister();
-	return NULL;
-}
+/* Where time decides: of a trace whose rounds hardly take any. */
+#define MOST_ROUNDS 100000
 
 /* Gives up what the trace leaves behind, of each copy. */
 static bool release(struct run *run)
@@ -148,8 +51,8 @@ static double run_round(struct run *run)
 {
 	uint64_t first = UINT64_MAX, last = 0;
 
-	wait_at_gate(run);
-	wait_at_gate(run);
+	replay_wait_at_gate(run);
+	replay_wait_at_gate(run);
 	for (unsigned i = 0; i < run->config->nr_threads; i++) {
 		first = run->workers[i].start_ns < first ? run->workers[i].start_ns : first;
 		last = run->workers[i].end_ns > last ? run->workers[i].end_ns : last;
@@ -159,50 +62,90 @@ static double run_round(struct run *run)
 	return (double)(last - first) * 1e-9;
 }
 
-/* A round that left a frame behind would make the next one fail, so one audit at the end is enough. */
-static void run_rounds(struct run *run, struct replay_result *result)
+/* A round that is timed; false if it failed. */
+static bool run_timed(struct run *run, struct replay_result *result)
+{
+	double took = run_round(run);
+
+	if (took < 0)
+		return false;
+	samples_add(&result->round_ns, (uint64_t)(took * 1e9));
+	result->seconds += took;
+	result->rounds++;
+	return true;
+}
+
+/* A round that is not: what it counted is forgotten. */
+static bool warm_up(struct run *run)
+{
+	if (run_round(run) < 0)
+		return false;
+	for (unsigned i = 0; i < run->config->nr_threads; i++) {
+		struct worker *worker = &run->workers[i];
+		worker->latency.nr = worker->nr_waits = worker->wait_ns = 0;
+	}
+	return true;
+}
+
+static bool has_enough(const struct run *run, const struct replay_result *result)
 {
 	const struct replay_config *config = run->config;
-	unsigned round = 0;
-	double took, seconds = 0;
 
-	if (config->rounds == 0) {
-		if (run_round(run) < 0)
+	if (config->rounds)
+		return result->rounds >= config->rounds;
+	return result->rounds &&
+	       (result->seconds >= config->min_seconds || result->rounds >= MOST_ROUNDS || !run->trace->nr_events);
+}
+
+/* Whose turn it is: of those who need more, who has had the fewest rounds or, where time decides, the least of it. */
+static unsigned next_turn(const struct run *runs, unsigned nr, const struct replay_result *results)
+{
+	bool counts = runs->config->rounds;
+	unsigned next = nr;
+
+	for (unsigned i = 0; i < nr; i++)
+		if (!has_enough(&runs[i], &results[i]) &&
+		    (next == nr ||
+		     (counts ? results[i].rounds < results[next].rounds : results[i].seconds < results[next].seconds)))
+			next = i;
+	return next;
+}
+
+/* A round that left a frame behind would make the next one fail, so one audit at the end is enough. */
+static void run_rounds(struct run *runs, unsigned nr, struct replay_result *results)
+{
+	const struct replay_config *config = runs->config;
+	double done = 0, all = nr * (config->rounds ? config->rounds : config->min_seconds);
+
+	for (unsigned i = 0; i < nr && !config->rounds; i++)
+		if (!warm_up(&runs[i]))
 			return;
-		for (unsigned i = 0; i < config->nr_threads; i++) {
-			struct worker *worker = &run->workers[i];
-			worker->latency.nr = worker->nr_waits = worker->wait_ns = 0;
-		}
-	}
-	do {
-		took = run_round(run);
-		if (took < 0)
+	for (unsigned i; (i = next_turn(runs, nr, results)) < nr;) {
+		double before = results[i].seconds;
+
+		if (!run_timed(&runs[i], &results[i]))
 			return;
-		seconds += took;
-		result->rounds = ++round;
+		done += config->rounds ? 1 : results[i].seconds - before;
 		if (config->progress)
-			config->progress(config->rounds ? (double)round / config->rounds
-							: seconds / config->min_seconds);
-	} while (config->rounds ? round < config->rounds
-				: seconds < config->min_seconds && round < 100000 && run->trace->nr_events);
-	result->events = run->trace->nr_events * result->copies;
-	result->seconds = seconds / round;
+			config->progress(done / all);
+	}
 }
 
 /* Before anything is made: a table that memory does not hold ends the process as it is touched. */
-static bool run_fits(struct run *run, unsigned copies)
+static bool run_fits(struct run *run, unsigned copies, unsigned nr)
 {
 	uint64_t bytes = run->mode->copy_bytes(run->trace) * copies;
 
-	if (memory_fits(bytes))
+	if (memory_fits(bytes * nr))
 		return true;
 	snprintf(run->error, sizeof(run->error),
-		 "nothing was run: %u copies of the trace need %.1f GiB, and %.1f GiB are available", copies,
-		 (double)bytes / (1 << 30), (double)memory_available_bytes() / (1 << 30));
+		 "nothing was run: %u copies of the trace need %.1f GiB%s, and %.1f GiB are available", copies,
+		 (double)bytes / (1 << 30), nr > 1 ? " for each impl" : "",
+		 (double)memory_available_bytes() / (1 << 30));
 	return false;
 }
 
-static bool run_setup(struct run *run, struct replay_result *result)
+static bool run_setup(struct run *run, unsigned nr, struct replay_result *result)
 {
 	const struct replay_config *config = run->config;
 	unsigned cpus = run->trace->nr_cpus, rest = config->nr_threads % cpus;
@@ -218,8 +161,9 @@ static bool run_setup(struct run *run, struct replay_result *result)
 				 (TRACE_KINDS[kind] == 'u' ? MSLOT_TYPE_UNTYPED : 0),
 		};
 	result->copies = (config->nr_threads + cpus - 1) / cpus;
-	if (!run_fits(run, result->copies))
+	if (!run_fits(run, result->copies, nr))
 		return false;
+	result->events = run->trace->nr_events * result->copies;
 	why = run->mode->open(run, (uint64_t)run->trace->nr_frames * result->copies);
 	if (why) {
 		snprintf(run->error, sizeof(run->error), "the table: %s", why);
@@ -227,7 +171,7 @@ static bool run_setup(struct run *run, struct replay_result *result)
 	}
 	run->workers = calloc(config->nr_threads, sizeof(*run->workers));
 	run->copies = calloc(result->copies + 1, sizeof(*run->copies));
-	bool ok = run->workers && run->copies;
+	bool ok = run->workers && run->copies && samples_init(&result->round_ns);
 	if (config->nr_threads >= cpus)
 		ok = ok && replay_plan_make(run->trace, cpus, &run->plans[0]);
 	if (rest)
@@ -260,54 +204,90 @@ static unsigned nr_cpus(void)
 	return sched_getaffinity(0, sizeof(allowed), &allowed) ? 1 : (unsigned)CPU_COUNT(&allowed);
 }
 
-bool replay_run(const struct replay_config *config, const struct trace *trace, struct replay_result *result)
+/* Makes the table and starts the threads, which wait for the first round. */
+static bool run_open(struct run *run, const struct replay_config *config, unsigned nr, const struct trace *trace,
+		     struct replay_result *result)
 {
-	struct run run = {.config = config, .trace = trace};
-	unsigned started = 0;
+	*run = (struct run){.config = config, .trace = trace};
+	run->mode = config->alloc ? &replay_by_alloc : &replay_by_address;
+	pthread_mutex_init(&run->error_lock, NULL);
+	pthread_barrier_init(&run->gate, NULL, config->nr_threads + 1);
+	if (!run_setup(run, nr, result))
+		return false;
+	for (; run->nr_started < config->nr_threads; run->nr_started++)
+		if (pthread_create(&run->workers[run->nr_started].thread, NULL, replay_work,
+				   &run->workers[run->nr_started])) {
+			/* The gate counts on all of them. */
+			fprintf(stderr, "metaslot-replay: a thread could not be started\n");
+			exit(1);
+		}
+	return true;
+}
 
-	*result = (struct replay_result){0};
-	run.mode = config->alloc ? &replay_by_alloc : &replay_by_address;
-	pthread_mutex_init(&run.error_lock, NULL);
-	pthread_barrier_init(&run.gate, NULL, config->nr_threads + 1);
-	impl_is_oversubscribed = config->nr_threads > (config->place ? place_nr_cpus(config->place) : nr_cpus());
-	if (run_setup(&run, result)) {
-		for (; started < config->nr_threads; started++)
-			if (pthread_create(&run.workers[started].thread, NULL, work, &run.workers[started])) {
-				/* The gate counts on all of them. */
-				fprintf(stderr, "metaslot-replay: a thread could not be started\n");
-				exit(1);
-			}
-		run_rounds(&run, result);
-		result->is_clean = !run.error[0] && run.mode->is_clean(&run, &result->nr_broken);
-		run.is_over = true;
-		wait_at_gate(&run);
-		mslot_thread_offline();
-		for (unsigned i = 0; i < started; i++)
-			pthread_join(run.workers[i].thread, NULL);
-		mslot_thread_online();
+static void run_join(struct run *run)
+{
+	run->is_over = true;
+	replay_wait_at_gate(run);
+	mslot_thread_offline();
+	for (unsigned i = 0; i < run->nr_started; i++)
+		pthread_join(run->workers[i].thread, NULL);
+	mslot_thread_online();
+}
+
+/* Audits the table, and frees what run_open() has made, however far it came. */
+static void run_close(struct run *run, struct replay_result *result)
+{
+	const struct replay_config *config = run->config;
+	unsigned started = run->nr_started;
+
+	if (started) {
+		result->is_clean = !run->error[0] && run->mode->is_clean(run, &result->nr_broken);
+		run_join(run);
 	}
-	for (unsigned i = 0; run.workers && i < config->nr_threads; i++) {
-		result->nr_waits += run.workers[i].nr_waits;
-		result->wait_ns += run.workers[i].wait_ns;
+	result->seconds /= result->rounds ? result->rounds : 1;
+	for (unsigned i = 0; run->workers && i < config->nr_threads; i++) {
+		result->nr_waits += run->workers[i].nr_waits;
+		result->wait_ns += run->workers[i].wait_ns;
 	}
-	if (started == config->nr_threads &&
-	    !samples_join(&result->latency, &run.workers[0].latency, sizeof(struct worker), started))
-		snprintf(run.error, sizeof(run.error), "no memory for the percentiles");
-	for (unsigned i = 0; run.workers && i < config->nr_threads; i++)
-		samples_free(&run.workers[i].latency);
-	if (!run.error[0] && !result->is_clean)
-		snprintf(run.error, sizeof(run.error), "the audit after the replay is not clean");
-	memcpy(result->error, run.error, sizeof(result->error));
-	for (struct copy *copy = run.copies; copy && copy->run; copy++) {
+	if (started && !samples_join(&result->latency, &run->workers[0].latency, sizeof(struct worker), started))
+		snprintf(run->error, sizeof(run->error), "no memory for the percentiles");
+	for (unsigned i = 0; run->workers && i < config->nr_threads; i++)
+		samples_free(&run->workers[i].latency);
+	if (started && !run->error[0] && !result->is_clean)
+		snprintf(run->error, sizeof(run->error), "the audit after the replay is not clean");
+	memcpy(result->error, run->error, sizeof(result->error));
+	for (struct copy *copy = run->copies; copy && copy->run; copy++) {
 		for (uint32_t place = 0; result->error[0] && started && place < copy->plan->nr_places; place++)
-			run.mode->give_up(copy, place);
+			run->mode->give_up(copy, place);
 		free(copy->progress);
 	}
-	run.mode->close(&run);
-	replay_plan_free(&run.plans[0]);
-	replay_plan_free(&run.plans[1]);
-	free(run.copies);
-	free(run.workers);
-	pthread_barrier_destroy(&run.gate);
-	return !result->error[0];
+	run->mode->close(run);
+	replay_plan_free(&run->plans[0]);
+	replay_plan_free(&run->plans[1]);
+	free(run->copies);
+	free(run->workers);
+	pthread_barrier_destroy(&run->gate);
+}
+
+bool replay_run(const struct replay_config *configs, unsigned nr, const struct trace *trace,
+		struct replay_result *results)
+{
+	struct run *runs = calloc(nr, sizeof(*runs));
+	unsigned opened = 0;
+	bool ok = runs;
+
+	impl_is_oversubscribed = configs->nr_threads > (configs->place ? place_nr_cpus(configs->place) : nr_cpus());
+	memset(results, 0, nr * sizeof(*results));
+	while (ok && opened < nr) {
+		ok = run_open(&runs[opened], &configs[opened], nr, trace, &results[opened]);
+		opened++;
+	}
+	if (ok)
+		run_rounds(runs, nr, results);
+	for (unsigned i = 0; i < opened; i++) {
+		run_close(&runs[i], &results[i]);
+		ok = ok && !results[i].error[0];
+	}
+	free(runs);
+	return ok;
 }

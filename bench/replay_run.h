@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Runs plans on a table: each copy of each trace on frames of its own.
+ * Runs plans on tables: each copy of each trace on frames of its own.
  */
 #ifndef BENCH_REPLAY_RUN_H
 #define BENCH_REPLAY_RUN_H
@@ -29,12 +29,17 @@ struct replay_result {
 	uint64_t held, cached;	    /* left behind by each round, then released */
 	uint64_t nr_waits, wait_ns; /* for frames in their grace period */
 	struct samples latency;	    /* ns, of every 64th event, sorted; the caller frees it */
+	struct samples round_ns;    /* of the timed rounds, in order; the caller frees it */
 	bool is_clean;
 	uint64_t nr_broken; /* invariants, where the impl has an audit */
 	char error[256];    /* why a round stopped: line, event; empty if every event was applied */
 };
 
-/* False if something went wrong: result->error says what. */
-bool replay_run(const struct replay_config *config, const struct trace *trace, struct replay_result *result);
+/*
+ * Replays the trace on each of the configs, which differ in what they replay on alone. Their rounds take turns, so that
+ * what the machine does meanwhile falls on all alike. False if something went wrong: some result's error says what.
+ */
+bool replay_run(const struct replay_config *configs, unsigned nr, const struct trace *trace,
+		struct replay_result *results);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The state of a replay that is running, between the file that applies events and the one that runs threads.
+ * The state of a replay that is running, between the files that apply events, run threads and take turns.
  */
 #ifndef BENCH_REPLAY_STATE_H
 #define BENCH_REPLAY_STATE_H
@@ -53,6 +53,7 @@ struct run {
 	void *pool;		     /* alloc mode */
 	struct mslot_type types[TRACE_NR_KINDS];
 	struct worker *workers;
+	unsigned nr_started;
 	struct copy *copies;
 	struct replay_plan plans[2]; /* for copies with all their members; for the last one, if it has fewer */
 	pthread_barrier_t gate;
@@ -97,6 +98,12 @@ struct replay_mode {
 	void (*give_up)(struct copy *copy, uint32_t place);
 	void (*close)(struct run *run);
 };
+
+/* ---- replay_worker.c ---- */
+
+/* Of each worker's thread: at the gate once before and once after each round, until the run is over. */
+void *replay_work(void *worker);
+void replay_wait_at_gate(struct run *run);
 
 extern const struct replay_mode replay_by_address, replay_by_alloc;
 

@@ -68,9 +68,10 @@ static struct trace draw_trace(void)
 static struct replay_result replay_with(const struct replay_config *config, const struct trace *trace)
 {
 	struct replay_result result;
-	bool ok = replay_run(config, trace, &result);
+	bool ok = replay_run(config, 1, trace, &result);
 
 	samples_free(&result.latency);
+	samples_free(&result.round_ns);
 	assert_int_equal(ok, !result.error[0]);
 	return result;
 }

@@ -32,13 +32,13 @@ BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 SECTION = f"{BEGIN}.*?{END}"
 
 # Seconds for the race and for the replays, or for all from the start of the build on: then rounds and replays shorten to
-# fit; the fewest and most repetitions of the race; threads; how often each replay is run, and for how many seconds, once
-# it is warm; seconds before a benchmark with more threads than processors is given up; the region that is filled, and
+# fit; the fewest and most repetitions of the race; threads; how often each replay is run, and for how many seconds on each
+# impl, once it is warm; seconds before a benchmark with more threads than processors is given up; the region that is filled, and
 # the samples of each measure; what to leave out.
 FULL = {"race": 300, "replay": 180, "shortens": False, "least": 5, "most": 9, "threads": (1, 2, 4, 8),
         "replays": (5, 0.5), "patience": 4, "fill": ("16G", "100000"), "without": None}
 QUICK = {"all": 40, "shortens": True, "least": 1, "most": 3, "threads": (1, 2),
-         "replays": (3, 0.1), "patience": 1.5, "fill": ("1G", "2000"),
+         "replays": (1, 0.4), "patience": 1.5, "fill": ("1G", "2000"),
          "without": "(raw|map)/hot|peek/own|segment/|alloc/.*(bulk|free)"}
 # Of what is left of "all" after the build: for the fill levels and the reports, and not less for the rest; the race's
 # share of that.

@@ -19,6 +19,9 @@ STANDARD = {"name", "family_index", "per_family_instance_index", "run_name", "ru
 
 # No benchmark and no replay measures for less than so many seconds.
 SHORTEST = 0.002
+# Seconds that a replay of all impls takes beside what it is told to measure, until that is known: reading the trace,
+# making the tables, and a round to become warm.
+REPLAY_BESIDE = 1.0
 
 
 class Broken(Exception):
@@ -142,33 +145,56 @@ def replay_operation(trace, mode):
     return ("replay/" if mode == "address" else f"replay_{mode}/") + trace_name(trace)
 
 
+def replay_in_turns(command, impls, raw):
+    """The first impl and the others, whose rounds take turns: what the JSON says of each.
+
+    Where memory does not hold the tables of all at once, half of the others at a time.
+    """
+    ours, *others = impls
+    try:
+        execute([*command, "--impl", ours, "--against", ",".join(others), "--json", f"{raw}.json"])
+    except Broken as broken:
+        if "nothing was run" not in str(broken) or len(others) < 2:
+            raise
+        half = len(others) // 2
+        return [result for nr, part in enumerate((others[:half], others[half:]))
+                for result in replay_in_turns(command, [ours, *part], f"{raw}-{nr + 1}")]
+    with open(f"{raw}.json") as file:
+        result = json.load(file)
+    return [result, *result["against"]]
+
+
+def add_rounds(samples, operation, threads, result):
+    """Each round is a sample."""
+    latency = {key: value for key, value in result["latency_ns"].items() if isinstance(value, (int, float))}
+    for seconds in result["round_seconds"]:
+        samples.add(operation, threads, result["impl"], result["events"] / seconds if seconds else 0, latency)
+
+
 def replays(binary, wanted, plan, raw_folder, progress):
     """Each (trace, mode) as often and as long as the plan says; shorter, then fewer times, where that takes too long."""
     samples, (repetitions, longest) = Samples(), plan["replays"]
-    threads = [count for count in plan["threads"] if count > 1]
     impls = {mode: replay_impls(binary, mode) for mode in MODES}
-    runs = [(trace, count, mode, impl) for trace, mode in wanted for count in threads
-            for impl in impls[mode] if mode == "address" or count <= nr_cpus()]
-    start, seconds, measured = time.monotonic(), longest, 0.0
+    runs = [(trace, mode, count) for trace, mode in wanted for count in plan["threads"]
+            if count > 1 and (mode == "address" or count <= nr_cpus())]
+    # On how many impls the replay is measured in the mean.
+    width = sum(len(impls[mode]) for _, mode, _ in runs) / len(runs)
+    start, seconds, measured, beside = time.monotonic(), longest, 0.0, REPLAY_BESIDE
     for done, (i, run) in enumerate((i, run) for i in range(repetitions) for run in runs):
-        (trace, count, mode, impl), spent = run, time.monotonic() - start
-        if plan["shortens"] and done:
-            # What a run costs beside what it is told to measure: reading the trace, and a round to become warm.
-            beside, left = (spent - measured) / done, plan["replay"] - spent
-            if done % len(runs) == 0 and left < len(runs) * (beside + SHORTEST):
+        (trace, mode, count), spent = run, time.monotonic() - start
+        if done:
+            beside = (spent - measured) / done
+        if plan["shortens"]:
+            left = plan["replay"] - spent
+            if done and done % len(runs) == 0 and left < len(runs) * (beside + width * SHORTEST):
                 break
-            seconds = min(max(left / (repetitions * len(runs) - done) - beside, SHORTEST), longest)
-        measured += seconds
-        name = trace_name(trace)
-        progress.at(plan["race"] + plan["replay"] * done / (repetitions * len(runs)),
-                    f"{i + 1}/{repetitions} replay {name} {impl}")
-        raw = os.path.join(raw_folder, f"replay-{mode}-{name}-{count}-{impl}-{i + 1}.json")
+            seconds = min(max((left / (repetitions * len(runs) - done) - beside) / width, SHORTEST), longest)
+        measured += seconds * len(impls[mode])
+        operation, name = replay_operation(trace, mode), trace_name(trace)
+        progress.at(plan["race"] + plan["replay"] * done / (repetitions * len(runs)), f"{i + 1}/{repetitions} {operation}")
         # Reclaim is each mode's own: immediate by address; the library defers where it chooses the frames.
-        execute([binary, "--impl", impl, "--threads", str(count), "--mode", mode,
-                 "--seconds", f"{seconds:.4f}", "--json", raw, trace])
-        with open(raw) as file:
-            result = json.load(file)
-        latency = result.get("latency_ns") or {}
-        samples.add(replay_operation(trace, mode), count, impl, result.get("per_second", 0.0),
-                    {key: value for key, value in latency.items() if isinstance(value, (int, float))})
+        command = [binary, "--threads", str(count), "--mode", mode, "--seconds", f"{seconds:.4f}", trace]
+        raw = os.path.join(raw_folder, f"replay-{mode}-{name}-{count}-{i + 1}")
+        for result in replay_in_turns(command, impls[mode], raw):
+            add_rounds(samples, operation, count, result)
     return samples

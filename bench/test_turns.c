@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tables on which the same trace is replayed in turns have as many rounds, or as much time, each.
+ */
+#include "replay_run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+enum { IN_TURNS = 3 };
+
+/* On the library and two baselines. */
+static bool replay_in_turns(const struct trace *trace, unsigned rounds, double min_seconds,
+			    struct replay_result results[IN_TURNS])
+{
+	static const char *const names[IN_TURNS] = {"mslot", "slot-fas", "global-mutex"};
+	struct replay_config configs[IN_TURNS];
+
+	for (unsigned i = 0; i < IN_TURNS; i++)
+		configs[i] = (struct replay_config){
+			.impl = impl_find(names[i]), .nr_threads = 2, .rounds = rounds, .min_seconds = min_seconds};
+	bool ok = replay_run(configs, IN_TURNS, trace, results);
+	for (unsigned i = 0; i < IN_TURNS; i++)
+		samples_free(&results[i].latency);
+	return ok;
+}
+
+static void several_take_turns(void **state)
+{
+	struct trace_event events[] = {{.op = 'A', .order = 2}, {.op = 'I', .cpu = 1}, {.op = 'G'},
+				       {.op = 'D', .cpu = 1},	{.op = 'M', .cpu = 1}, {.op = 'F', .order = 2}};
+	struct trace trace = {.name = "right", .nr_cpus = 2, .nr_frames = 4, .nr_events = 6, .events = events};
+	struct replay_result results[IN_TURNS];
+
+	(void)state;
+	assert_true(replay_in_turns(&trace, 4, 0, results));
+	for (unsigned i = 0; i < IN_TURNS; i++) {
+		assert_true(results[i].is_clean);
+		assert_int_equal(results[i].rounds, 4);
+		assert_int_equal(results[i].round_ns.nr, 4);
+		samples_free(&results[i].round_ns);
+	}
+	assert_true(replay_in_turns(&trace, 0, 0.01, results));
+	for (unsigned i = 0; i < IN_TURNS; i++) {
+		uint64_t sum = 0;
+
+		assert_true(results[i].is_clean);
+		for (unsigned at = 0; at < results[i].rounds; at++)
+			sum += results[i].round_ns.values[at];
+		assert_true(sum > 9900000);
+		samples_free(&results[i].round_ns);
+	}
+}
+
+static void who_fails_ends_all_turns(void **state)
+{
+	struct trace_event events[] = {{.op = 'A'}, {.op = 'A'}};
+	struct trace trace = {.name = "wrong", .nr_cpus = 2, .nr_frames = 1, .nr_events = 2, .events = events};
+	struct replay_result results[IN_TURNS];
+
+	(void)state;
+	assert_false(replay_in_turns(&trace, 1, 0, results));
+	assert_string_equal(results[0].error, "line 3: A cpu 0 pfn 0x0: the frame is allocated already");
+	for (unsigned i = 0; i < IN_TURNS; i++) {
+		assert_int_equal(results[i].rounds, 0);
+		samples_free(&results[i].round_ns);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(several_take_turns),
+		cmocka_unit_test(who_fails_ends_all_turns),
+	};
+
+	if (mslot_thread_register())
+		return 1;
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	mslot_thread_unregister();
+	return failed;
+}
