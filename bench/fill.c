@@ -45,7 +45,7 @@ struct options {
 struct bench {
 	struct fill fill;
 	const struct options *options;
-	struct samples samples; /* of the measure at hand */
+	struct samples samples, claims; /* of the measure at hand; of run claims, beside those of runs */
 	struct mslot_frame *batch[BATCH_MOST];
 	const char *broken; /* what must not be */
 };
@@ -170,24 +170,28 @@ static void measure_frames(struct bench *bench)
 	}
 }
 
-static void measure_runs(struct bench *bench, bool is_claim)
+/* One call, and the drop of what it gave. */
+static enum mslot_err time_run(struct samples *samples, const struct fill *fill, bool is_claim)
 {
-	struct fill *fill = &bench->fill;
+	uint64_t begin = fill->run_paddr, end = begin + ((uint64_t)RUN_FRAMES << 12);
 	struct mslot_segment segment;
+	uint64_t from = now_ns();
+	enum mslot_err err = is_claim ? mslot_segment_claim(fill->region, begin, end, &fill_type, NULL, NULL, &segment)
+				      : mslot_alloc_segment(fill->region, RUN_FRAMES, RUN_FRAMES, &fill_type, NULL,
+							    NULL, NULL, &segment);
 
-	for (uint64_t since = now_ns(); goes_on(bench, since);) {
-		uint64_t from = now_ns();
-		enum mslot_err err = is_claim ? mslot_segment_claim(fill->region, fill->run_paddr,
-								    fill->run_paddr + ((uint64_t)RUN_FRAMES << 12),
-								    &fill_type, NULL, NULL, &segment)
-					      : mslot_alloc_segment(fill->region, RUN_FRAMES, RUN_FRAMES, &fill_type,
-								    NULL, NULL, NULL, &segment);
-		samples_add(&bench->samples, now_ns() - from);
-		if (err)
+	samples_add(samples, now_ns() - from);
+	if (!err)
+		mslot_segment_drop(&segment);
+	return err;
+}
+
+/* In turns, as one is compared with the other. */
+static void measure_runs(struct bench *bench)
+{
+	for (uint64_t since = now_ns(); goes_on(bench, since);)
+		if (time_run(&bench->samples, &bench->fill, false) || time_run(&bench->claims, &bench->fill, true))
 			bench->broken = "a run was free and could not be had";
-		else
-			mslot_segment_drop(&segment);
-	}
 }
 
 /* In a region without a free frame. Next: one was given back and taken since, so that nothing can be remembered. */
@@ -232,38 +236,49 @@ static void set_int(json_t *object, const char *key, uint64_t value)
 	json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
-/* Prints the measure at hand, gives its JSON, and begins another. */
-static json_t *report(struct bench *bench, const char *level, const char *what)
+/* Prints a measure, gives its JSON, and makes room for another. */
+static json_t *report(struct samples *samples, const char *level, const char *what)
 {
 	struct samples all;
 	json_t *object = json_object();
 
-	if (!samples_join(&all, &bench->samples, sizeof(all), 1))
+	if (!samples_join(&all, samples, sizeof(all), 1))
 		return object;
 	uint64_t p50 = samples_percentile(&all, 0.5), p99 = samples_percentile(&all, 0.99);
 	uint64_t p999 = samples_percentile(&all, 0.999), most = samples_percentile(&all, 1);
 
 	printf("%9s  %-10s %10" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64 "\n", level, what,
-	       bench->samples.nr, p50, p99, p999, most);
-	set_int(object, "nr", bench->samples.nr);
+	       samples->nr, p50, p99, p999, most);
+	set_int(object, "nr", samples->nr);
 	set_int(object, "p50", p50);
 	set_int(object, "p99", p99);
 	set_int(object, "p999", p999);
 	set_int(object, "max", most);
 	samples_free(&all);
-	bench->samples.nr = 0;
+	samples->nr = 0;
 	return object;
 }
 
-static void measure(struct bench *bench, enum what what, const char *level, json_t *into)
+static void add(struct samples *samples, enum what what, const char *level, json_t *into)
 {
-	if (what == FRAME)
-		measure_frames(bench);
-	else if (what == RUN || what == CLAIM)
-		measure_runs(bench, what == CLAIM);
-	else
-		measure_none(bench, what);
-	json_object_set_new(into, what_names[what], report(bench, level, what_names[what]));
+	json_object_set_new(into, what_names[what], report(samples, level, what_names[what]));
+}
+
+static void measure_level(struct bench *bench, bool is_full, const char *level, json_t *into)
+{
+	static const enum what nones[] = {NONE_FIRST, NONE_AGAIN, NONE_NEXT};
+
+	for (unsigned i = 0; is_full && i < sizeof(nones) / sizeof(*nones); i++) {
+		measure_none(bench, nones[i]);
+		add(&bench->samples, nones[i], level, into);
+	}
+	if (is_full)
+		return;
+	measure_frames(bench);
+	add(&bench->samples, FRAME, level, into);
+	measure_runs(bench);
+	add(&bench->samples, RUN, level, into);
+	add(&bench->claims, CLAIM, level, into);
 }
 
 static void run_levels(struct bench *bench, json_t *results, json_t *skipped)
@@ -286,15 +301,7 @@ static void run_levels(struct bench *bench, json_t *results, json_t *skipped)
 		result = json_object();
 		json_object_set_new(result, "free_percent", json_real(levels[i] / 10000.0));
 		set_int(result, "free_frames", bench->fill.nr_free);
-		if (!levels[i]) {
-			measure(bench, NONE_FIRST, name, result);
-			measure(bench, NONE_AGAIN, name, result);
-			measure(bench, NONE_NEXT, name, result);
-		} else {
-			measure(bench, FRAME, name, result);
-			measure(bench, RUN, name, result);
-			measure(bench, CLAIM, name, result);
-		}
+		measure_level(bench, !levels[i], name, result);
 		json_array_append_new(results, result);
 	}
 }
@@ -321,7 +328,7 @@ int main(int argc, char **argv)
 	if (stop)
 		return stop - 1;
 	bench.options = &options;
-	if (mslot_thread_register() || !samples_init(&bench.samples) ||
+	if (mslot_thread_register() || !samples_init(&bench.samples) || !samples_init(&bench.claims) ||
 	    !fill_open(&bench.fill, options.nr_frames, options.seed)) {
 		fprintf(stderr, "metaslot-fill: no memory\n");
 		return 1;
@@ -336,7 +343,7 @@ int main(int argc, char **argv)
 	set_int(root, "frames", options.nr_frames);
 	set_int(root, "seed", options.seed);
 	json_object_set_new(root, "hints", json_string(options.is_stale ? "stale" : "right"));
-	json_object_set_new(root, "clock", report(&bench, "", "clock"));
+	json_object_set_new(root, "clock", report(&bench.samples, "", "clock"));
 	run_levels(&bench, results, skipped);
 	if (!bench.broken)
 		bench.broken = fill_empty(&bench.fill);
@@ -351,6 +358,7 @@ int main(int argc, char **argv)
 		ok = write_json(&options, root) && ok;
 	json_decref(root);
 	samples_free(&bench.samples);
+	samples_free(&bench.claims);
 	fill_close(&bench.fill);
 	mslot_thread_unregister();
 	return ok ? 0 : 1;
