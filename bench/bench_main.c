@@ -10,6 +10,7 @@
 #include "place.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const int bench_threads[] = {1, 2, 4, 8, 0};
@@ -77,8 +78,10 @@ static void help(void)
 	       "0-3,8\n"
 	       "  --benchmark_list_tests            every benchmark, by name\n"
 	       "  --benchmark_filter=REGEX          which to run\n"
-	       "  --benchmark_repetitions=N         how often\n"
-	       "  --benchmark_enable_random_interleaving=true\n"
+	       "  --benchmark_repetitions=N         how often; the repetitions of all take turns, in random order, so "
+	       "that\n"
+	       "                                    what the machine does meanwhile falls on all alike, but with\n"
+	       "  --benchmark_enable_random_interleaving=false\n"
 	       "  --benchmark_min_time=SECONDS      how long each\n"
 	       "  --benchmark_out=FILE --benchmark_out_format=json\n"
 	       "\n"
@@ -112,6 +115,24 @@ static bool take_place(int *argc, char **argv)
 	return place;
 }
 
+/* Repetitions are to take turns, unless the command line says otherwise: what comes later there wins. */
+static char **interleave(int *argc, char **argv)
+{
+	static char turns[] = "--benchmark_enable_random_interleaving=true";
+	bool repeats = false;
+
+	for (int i = 1; i < *argc; i++)
+		repeats = repeats || !strncmp(argv[i], "--benchmark_repetitions=", 24);
+	char **longer = repeats ? calloc((size_t)*argc + 2, sizeof(*longer)) : NULL;
+	if (!longer)
+		return argv;
+	longer[0] = argv[0];
+	longer[1] = turns;
+	memcpy(&longer[2], &argv[1], (size_t)(*argc - 1) * sizeof(*argv));
+	++*argc;
+	return longer;
+}
+
 int main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
@@ -133,6 +154,7 @@ int main(int argc, char **argv)
 	bench_allocs();
 	mslot_thread_offline();
 	gbench_on_wait(wait_offline);
+	argv = interleave(&argc, argv);
 	int status = gbench_main(argc, argv);
 	mslot_thread_online();
 	mslot_thread_unregister();
