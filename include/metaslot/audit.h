@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Audit: reads every slot, changes nothing.
+ * Audit: reads every slot that may have been claimed, changes nothing.
  *
  * May run together:  everything; exact only while nothing changes. A slot in the middle of a move may then be
  *                    counted as busy, and the last moments of a dropped one as broken; at rest it is exact.
@@ -78,7 +78,7 @@ struct mslot_audit {
  * Counts the slots by state and type and checks the invariants of each.
  *
  * Order:    relaxed snapshots.
- * Progress: wait-free, O(slots that were ever claimed, and one byte per 512 frames).
+ * Progress: wait-free; reads one byte per 512 frames, and of these 512 all slots where one was ever claimed.
  * Context:  any thread, registered or not; not while the region is destroyed.
  * Errors:   INVALID: an argument is NULL.
  */

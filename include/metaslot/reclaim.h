@@ -4,7 +4,7 @@
  *
  * A frame of a deferred type is recycled only after every reader section that could see it has ended.
  * Dropping costs no wait and no memory: retired slots are linked through themselves, in batches of one
- * grace period. The thread that retired them recycles them later, a few at each further drop; where it
+ * grace period. The thread that retired them recycles them later, up to 16 at every eighth further drop; where it
  * pauses, exits or never was registered, the library's grace-period thread does. Frames come back within a
  * millisecond or so where no reader stays and no processor is overloaded.
  *
@@ -73,8 +73,8 @@ MSLOT_API void mslot_read_lock(void);
 MSLOT_API void mslot_read_unlock(void);
 
 /*
- * Under qsbr sections are nothing, so they need no call. metaslot.pc defines this where the library is of that flavor,
- * and a program that has it does not link with a library of another. Without it the calls do the same.
+ * Under qsbr sections are nothing, so they need no call. metaslot.pc defines this where the library is of that flavor
+ * and not hardened, and a program that has it does not link with any other. Without it the calls do the same.
  */
 #ifdef MSLOT_INLINE_QSBR
 MSLOT_API extern const char mslot_flavor_is_qsbr;

@@ -72,9 +72,9 @@ struct mslot_region_config {
 	 * How many retired slots may wait for their grace period; 0 for no limit. Drops never wait, so claims of
 	 * deferred types are refused with BUSY from
 	 *   limit - min(limit / 2, threads * (64 + 2 * min(64, limit / 256)))
-	 * on, where threads are the registered ones and the library's own, one or two: room for 64 frames that each
-	 * holds, and for those that it has dropped and not counted yet. The limit is passed only where more are held
-	 * when claims stop, and dropped then.
+	 * on, where threads are the registered ones and one of the library's: room for 64 frames that each holds, and
+	 * for those that it has dropped and not counted yet. The limit is passed only where more are held when claims
+	 * stop, and dropped then.
 	 */
 	uint64_t backlog_limit;
 	/**
@@ -125,7 +125,7 @@ MSLOT_API MSLOT_MUST_USE struct mslot_region *mslot_region_create(const struct m
  * @region  not used by any other thread any more; NULL does nothing
  *
  * Order:    as mslot_barrier().
- * Progress: blocking (grace periods, and a walk over the slots that were ever claimed and one byte per 512 frames).
+ * Progress: blocking (grace periods, and walks as mslot_audit()'s).
  * Context:  any thread, registered or not, outside reader sections and on_drop.
  * Errors:   IN_USE: a handle or a forgotten reference is out, and nothing is freed; BUSY: called inside a
  *           reader section or from on_drop; NO_MEMORY: as mslot_barrier().

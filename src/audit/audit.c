@@ -2,7 +2,7 @@
  *
  * Looks at slots, counts them, checks their invariants.
  *
- * Promises: changes nothing, and touches no slot that was never claimed.
+ * Promises: changes nothing, and reads no slot of a grain in which none was ever claimed.
  * Needs:    the table only.
  */
 #include "table/region.h"

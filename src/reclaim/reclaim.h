@@ -113,7 +113,7 @@ static inline void reclaim_slot(struct slot *slot, uint64_t retired)
 /* Makes room below the region's backlog limit, or says why not: BUSY. For claims of deferred types. */
 COLD enum mslot_err reclaim_make_room(struct mslot_region *region);
 
-/* Registered threads, and the library's own. */
+/* Registered threads, and the grace-period thread; not the one that names stalled readers. */
 extern _Atomic uint64_t reclaim_nr_threads;
 
 /*
@@ -171,7 +171,7 @@ struct reclaim_counts {
 };
 extern struct reclaim_counts reclaim_counts;
 
-/* Adds to a counter that the caller alone writes; gives what it is now. */
+/* Adds to a counter that nobody else writes meanwhile; gives what it is now. */
 static inline uint64_t reclaim_tally(_Atomic uint64_t *counter, uint64_t nr)
 {
 	/* [relaxed] statistics. */
@@ -222,7 +222,7 @@ struct registry_sums registry_sums(void);
 
 /* ---- thread.c ---- */
 
-/* Starts a thread of the library's own, which gets no signals. */
+/* Starts a thread of the library's own, which gets no signals but those that it causes itself (SIGSEGV, say). */
 enum mslot_err reclaim_spawn(void *(*fn)(void *arg), void *arg);
 /* Hands what both queues of `self` hold to the grace-period thread. Under the registry's lock, once `self` is off the
  * list: nobody flips its queues any more, and a drain that misses `self` finds what it left. */

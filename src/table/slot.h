@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A slot and its moves. Each function is one move of docs/state-machine.md; a refusal has changed nothing.
+ * A slot and its moves, as docs/state-machine.md has them; a refusal has changed nothing. Beside them: looks at a slot,
+ * its type, and slot_call_attention(), which changes nothing.
  */
 #ifndef TABLE_SLOT_H
 #define TABLE_SLOT_H

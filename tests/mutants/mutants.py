@@ -252,7 +252,7 @@ NODES = [
 EXPLAINED = {
     "an adopted slot waits for no grace period":
         "no change: adopted slots are looked at only after the grace period that follows their adoption, whatever "
-        "their cookie; it is one too careful",
+        "their cookie",
 }
 
 MUTANTS = ORDERS + MOVES + RECLAIM + RANGES + CACHES + NODES
