@@ -284,11 +284,11 @@ static void what_is_freed_where_a_region_was_before_goes_to_the_index(void **sta
 		struct mslot_region *first = mslot_region_create(&config, NULL);
 
 		mslot_frame_drop(mslot_alloc_frame(first, &immediate, NULL, NULL, NULL));
-		uintptr_t row = free_cache.own.row;
+		uintptr_t row = free_cache.own.page;
 		uint64_t id = first->id;
 		assert_err(mslot_region_destroy(first), MSLOT_OK);
 		/* As another thread would that did not end it. */
-		free_cache.own.row = row;
+		free_cache.own.page = row;
 		free_cache.own.region_id = id;
 		second = mslot_region_create(&config, NULL);
 		assert_non_null(second);
@@ -310,7 +310,7 @@ static void what_is_freed_where_a_region_was_before_goes_to_the_index(void **sta
 static void *alloc_and_drop(void *arg)
 {
 	mslot_frame_drop(mslot_alloc_frame(region, &immediate, NULL, NULL, NULL));
-	*(bool *)arg = free_cache.own.row == 0 && free_cache.freed.row == 0;
+	*(bool *)arg = free_cache.own.page == 0 && free_cache.freed.page == 0;
 	return NULL;
 }
 

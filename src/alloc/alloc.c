@@ -44,7 +44,7 @@ static struct slot *allocate(struct mslot_region *region, uint64_t nr_frames, ui
 	*err = request_check(&request);
 	if (*err)
 		return NULL;
-	slot = find(&request, err);
+	slot = request_find(&request, err);
 	/* Retired frames may be waiting for a grace period. */
 	if (!slot)
 		pace_hasten();

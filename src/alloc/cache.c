@@ -35,14 +35,14 @@ static void row_set(struct free_row *row, struct mslot_region *region, uintptr_t
 	row_put(&row->mask, 0);
 	row_put(&row->region_id, region ? region->id : 0);
 	/* [release:move] who finds the new page finds us moving. */
-	atomic_store_explicit(&row->row, page, memory_order_release);
+	atomic_store_explicit(&row->page, page, memory_order_release);
 	row_put(&row->mask, mask);
 }
 
 static uintptr_t row_page(const struct free_row *row)
 {
 	/* [relaxed] as row_get(). */
-	return atomic_load_explicit(&row->row, memory_order_relaxed);
+	return atomic_load_explicit(&row->page, memory_order_relaxed);
 }
 
 static bool row_is_empty(const struct free_row *row)
@@ -57,7 +57,7 @@ static uint64_t row_frames(const struct free_row *row, uintptr_t page)
 {
 	/* [relaxed] as row_get(). */
 	const struct slot *hot = atomic_load_explicit(&row->hot, memory_order_relaxed);
-	bool is_free = (uintptr_t)hot >> SLOT_ROW_SHIFT == page && state_of(slot_word_acquire(hot)) == STATE_UNUSED;
+	bool is_free = (uintptr_t)hot >> SLOT_PAGE_SHIFT == page && state_of(slot_word_acquire(hot)) == STATE_UNUSED;
 
 	return row_get(&row->mask) | (is_free ? slot_row_bit(hot) : 0);
 }
@@ -100,7 +100,7 @@ static void row_flush(struct free_row *row, const struct mslot_region *there)
 			row_give(row, there);
 		} else {
 			mslot_read_lock();
-			struct mslot_region *region = region_at(row_page(row) << SLOT_ROW_SHIFT);
+			struct mslot_region *region = region_at(row_page(row) << SLOT_PAGE_SHIFT);
 			if (region && region_has_hints(region))
 				row_give(row, region);
 			else if (region && region_hints_stage(region) >= HINTS_MAKING)
@@ -153,7 +153,7 @@ bool cache_is_usable(void)
 static NOINLINE void cache_give(struct slot *slot)
 {
 	struct mslot_region *region = slot_region(slot);
-	uintptr_t page = (uintptr_t)slot >> SLOT_ROW_SHIFT;
+	uintptr_t page = (uintptr_t)slot >> SLOT_PAGE_SHIFT;
 
 	/* As in give_back(). */
 	if (!region)
@@ -199,9 +199,9 @@ static void cache_ends(void)
 
 static unsigned nearest_node(const struct mslot_region *region)
 {
-	struct range_walk walk = region_ranges(region, NODE_ANY);
+	struct range_walk walk = range_walk_begin(region, NODE_ANY);
 
-	return region_next_range(region, &walk)->node;
+	return range_walk_next(region, &walk)->node;
 }
 
 /* Whether the row is of the region, and on that node. */
@@ -228,10 +228,10 @@ bool cache_serves(const struct mslot_region *region, unsigned node)
 /* All frames of a row that have a hint, out of the first range that has any. */
 static uint64_t take_row(const struct mslot_region *region, unsigned node, uint64_t *row)
 {
-	struct range_walk walk = region_ranges(region, node);
+	struct range_walk walk = range_walk_begin(region, node);
 	uint64_t mask = 0;
 
-	for (struct node_range *range; !mask && (range = region_next_range(region, &walk));) {
+	for (struct node_range *range; !mask && (range = range_walk_next(region, &walk));) {
 		struct free_index *index = range->hints;
 		/* Whole cache lines of the summary apart, or all from the first row on where there are so few. */
 		uint64_t from = (free_index_nr_rows(index->nr_frames) * free_cache.place >> 32) & ~UINT64_C(511);
@@ -272,7 +272,7 @@ bool cache_refill(struct mslot_region *region, unsigned node)
 			index_give(region, row, rest);
 		mask ^= rest;
 	}
-	row_set(own, region, ((uintptr_t)region->slots >> SLOT_ROW_SHIFT) + row, mask);
+	row_set(own, region, ((uintptr_t)region->slots >> SLOT_PAGE_SHIFT) + row, mask);
 	return true;
 }
 

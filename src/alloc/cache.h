@@ -24,7 +24,7 @@ static inline struct free_index *cache_index_of(const struct mslot_region *regio
 /* The row of the index that a page of slots is. */
 static inline uint64_t region_row(const struct mslot_region *region, uintptr_t page)
 {
-	return page - ((uintptr_t)region->slots >> SLOT_ROW_SHIFT);
+	return page - ((uintptr_t)region->slots >> SLOT_PAGE_SHIFT);
 }
 
 /* Whether frames of `node` come by way of the thread's own row: it is there, or is refilled from there. */
@@ -56,7 +56,7 @@ static inline bool cache_first(const struct mslot_region *region, struct slot **
 	if (UNLIKELY(!mask))
 		return false;
 	/* [relaxed] our own. */
-	uintptr_t slots = atomic_load_explicit(&own->row, memory_order_relaxed) << SLOT_ROW_SHIFT;
+	uintptr_t slots = atomic_load_explicit(&own->page, memory_order_relaxed) << SLOT_PAGE_SHIFT;
 	*slot = (struct slot *)(slots + (unsigned)__builtin_ctzll(mask) * sizeof(struct slot));
 	*word = slot_word(*slot);
 	return true;
@@ -81,7 +81,7 @@ static inline void cache_take_first(const struct slot *first)
 static inline void cache_drop_first(const struct slot *first)
 {
 	cache_take_first(first);
-	give_back_never(first);
+	free_cache_forget_hot(first);
 }
 
 /* After an allocation: forgets the row where cache_is_usable() is false, as nobody would learn of the thread's end. */

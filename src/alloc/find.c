@@ -30,7 +30,7 @@ static uint64_t try_claim_run(struct mslot_region *region, struct slot *slots, u
 	for (uint64_t i = 0; i < nr; i++)
 		if (!try_claim(region, &slots[i])) {
 			for (uint64_t claimed = i; claimed--;)
-				slot_take_back(&slots[claimed]);
+				claim_undo(&slots[claimed]);
 			return i;
 		}
 	return nr;
@@ -120,8 +120,8 @@ static struct slot *find_by_hints(const struct request *request)
 	/* What we remember ourselves is part of runs, too. */
 	if (!is_single(request))
 		cache_flush();
-	walk = region_ranges(region, request->node);
-	for (struct node_range *range; (range = region_next_range(region, &walk));) {
+	walk = range_walk_begin(region, request->node);
+	for (struct node_range *range; (range = range_walk_next(region, &walk));) {
 		struct slot *slots = find_run(request, range->hints);
 		if (slots)
 			return slots;
@@ -251,7 +251,7 @@ static struct slot *find_by_slots(const struct request *request, bool waits, boo
 	}
 }
 
-struct slot *find(const struct request *request, enum mslot_err *err)
+struct slot *request_find(const struct request *request, enum mslot_err *err)
 {
 	struct mslot_region *region = request->region;
 	struct slot *slot;

@@ -19,6 +19,6 @@ struct request {
 };
 
 /* Gives the slots of a run, claimed and still to be published; or NULL, and why: NO_MEMORY is exact. */
-NOINLINE struct slot *find(const struct request *request, enum mslot_err *err);
+NOINLINE struct slot *request_find(const struct request *request, enum mslot_err *err);
 
 #endif

@@ -79,15 +79,14 @@ static void tree_full(struct bit_tree *tree, unsigned level, uint64_t at)
 	while (++level < tree->nr_levels) {
 		uint64_t bit = UINT64_C(1) << at % 64;
 
-		if ((hint_or(&tree->level[level][at / 64], bit) | bit) != FULL) {
-			if (hint_load(&tree->level[level - 1][at]) != FULL)
-				tree_room(tree, level - 1, at);
-			return;
-		}
+		bool is_full = (hint_or(&tree->level[level][at / 64], bit) | bit) == FULL;
+
 		if (hint_load(&tree->level[level - 1][at]) != FULL) {
 			tree_room(tree, level - 1, at);
 			return;
 		}
+		if (!is_full)
+			return;
 		at /= 64;
 	}
 }

@@ -79,7 +79,7 @@ static uint64_t finish_hold(struct mslot_region *region, uint64_t at, uint64_t e
 	if (is_hole)
 		slot_make_hole(slot, slot_word(slot));
 	else
-		slot_take_back(slot);
+		claim_undo(slot);
 	return 1;
 }
 
@@ -92,7 +92,7 @@ enum mslot_err mslot_region_mark_hole(struct mslot_region *region, uint64_t star
 	if (!region)
 		return MSLOT_INVALID;
 	HARDENED_REGISTERED("mslot_region_mark_hole", MSLOT_INVALID);
-	err = region_range(region, start, end, &slots, &nr);
+	err = region_slots(region, start, end, &slots, &nr);
 	if (err)
 		return err;
 	/* Before anything is claimed, so that the hints can be proven. */

@@ -100,7 +100,7 @@ static bool hints_are_taken(const struct mslot_region *region, uint64_t *generat
 		for (unsigned i = 0; i < 2; i++) {
 			const struct free_row *row = i ? &cache->freed : &cache->own;
 			/* [acquire:move] who has changed it is found moving. */
-			uintptr_t page = atomic_load_explicit(&row->row, memory_order_acquire);
+			uintptr_t page = atomic_load_explicit(&row->page, memory_order_acquire);
 
 			if (!page_is_taken(region, page, generations))
 				return false;

@@ -55,7 +55,7 @@ static inline struct mslot_frame *publish_known(struct slot *slot, const struct 
 }
 
 /* Gives up a claim. */
-static inline void slot_take_back(struct slot *slot)
+static inline void claim_undo(struct slot *slot)
 {
 	unsigned attention = give_back_begin(slot);
 	slot_unclaim(slot);

@@ -16,7 +16,7 @@ static uint64_t segment_slots(const struct mslot_segment *segment, struct slot *
 {
 	uint64_t nr = 0;
 
-	if (!segment || !segment->region || region_range(segment->region, segment->start, segment->end, first, &nr))
+	if (!segment || !segment->region || region_slots(segment->region, segment->start, segment->end, first, &nr))
 		return 0;
 	return nr;
 }
@@ -50,13 +50,13 @@ enum mslot_err mslot_segment_claim(struct mslot_region *region, uint64_t start, 
 	HARDENED_REGISTERED("mslot_segment_claim", MSLOT_INVALID);
 	if (!out)
 		return MSLOT_INVALID;
-	err = region_range(region, start, end, &slots, &nr);
+	err = region_slots(region, start, end, &slots, &nr);
 	if (!err)
 		err = claim_check(region, type);
 	for (uint64_t i = 0; i < nr && !err; i++) {
 		err = claim_slot(region, &slots[i], &claimed);
 		for (uint64_t held = i; err && held--;)
-			slot_take_back(&slots[held]);
+			claim_undo(&slots[held]);
 	}
 	if (err) {
 		claim_refused(err);
@@ -80,11 +80,9 @@ void mslot_segment_drop(struct mslot_segment *segment)
 		slot_verdict_settle(&slots[i], slot_put(&slots[i]), "mslot_segment_drop");
 }
 
-/* Takes back the clones of the first nr slots. */
-static void unclone(struct slot *slots, uint64_t nr, const char *call)
+static enum mslot_err fault_err(enum mslot_fault_kind fault)
 {
-	while (nr--)
-		slot_verdict_settle(&slots[nr], slot_put(&slots[nr]), call);
+	return fault == MSLOT_FAULT_OVERFLOW ? MSLOT_OVERFLOW : MSLOT_INVALID;
 }
 
 static enum mslot_err clone_slots(struct slot *slots, uint64_t nr, const char *call)
@@ -94,9 +92,10 @@ static enum mslot_err clone_slots(struct slot *slots, uint64_t nr, const char *c
 
 		if (LIKELY(verdict.fault == MSLOT_FAULT_NONE))
 			continue;
-		unclone(slots, i, call);
+		for (uint64_t done = i; done--;)
+			slot_verdict_settle(&slots[done], slot_put(&slots[done]), call);
 		slot_verdict_settle(&slots[i], verdict, call);
-		return verdict.fault == MSLOT_FAULT_OVERFLOW ? MSLOT_OVERFLOW : MSLOT_INVALID;
+		return fault_err(verdict.fault);
 	}
 	return MSLOT_OK;
 }
@@ -195,7 +194,7 @@ enum mslot_err mslot_segment_into_raw(struct mslot_segment *segment, uint64_t *s
 		for (uint64_t done = 0; done < i; done++)
 			(void)slot_from_raw(&slots[done]);
 		slot_verdict_settle(&slots[i], verdict, "mslot_segment_into_raw");
-		return verdict.fault == MSLOT_FAULT_OVERFLOW ? MSLOT_OVERFLOW : MSLOT_INVALID;
+		return fault_err(verdict.fault);
 	}
 	*start = segment->start;
 	*end = segment->end;
@@ -213,7 +212,7 @@ enum mslot_err mslot_segment_from_raw(struct mslot_region *region, uint64_t star
 	HARDENED_REGISTERED("mslot_segment_from_raw", MSLOT_INVALID);
 	if (!out)
 		return MSLOT_INVALID;
-	err = region_range(region, start, end, &slots, &nr);
+	err = region_slots(region, start, end, &slots, &nr);
 	if (err)
 		return err;
 	for (uint64_t i = 0; i < nr; i++) {

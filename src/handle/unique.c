@@ -44,10 +44,10 @@ static void unique_retire(struct slot *slot, bool give_back, const char *call)
 	}
 	if (!give_back) {
 		/* Once it is known to be the caller's, and before it is unused. */
-		give_back_never(slot);
+		free_cache_forget_hot(slot);
 		region_disprove_hints(slot_region(slot));
 	}
-	reclaim_slot(slot, state_word(STATE_RETIRED, seen, 0, give_back ? 0 : 1));
+	reclaim_slot(slot, state_unique_retire(seen, give_back));
 }
 
 void mslot_unique_drop(struct mslot_unique *unique)

@@ -117,7 +117,7 @@ static inline void grace_online(void)
 	GRACE_CALL(thread_online)();
 }
 
-/* Online for a moment, in which regions are looked at, whatever the thread has said; what grace_end_online() needs. */
+/* Goes online, so that regions may be looked at; true if the thread was online already. */
 static inline bool grace_begin_online(void)
 {
 #ifdef MSLOT_FLAVOR_QSBR
@@ -129,21 +129,11 @@ static inline bool grace_begin_online(void)
 	return true;
 }
 
+/* Takes what grace_begin_online() gave. */
 static inline void grace_end_online(bool was_online)
 {
 	if (!was_online)
 		grace_offline();
-}
-
-/* Goes offline to wait for something; true if the thread was online, and is to be again. */
-static inline bool grace_pause(void)
-{
-#ifdef MSLOT_FLAVOR_QSBR
-	if (!GRACE_CALL(read_ongoing)())
-		return false;
-#endif
-	grace_offline();
-	return true;
 }
 
 static inline void grace_register(void)

@@ -298,8 +298,7 @@ enum mslot_err grace_thread_wait(bool drain)
 	if (self) {
 		was_online = grace_begin_online();
 		reclaim_count_flush(self);
-		grace_end_online(was_online);
-		was_online = grace_pause();
+		grace_offline();
 	}
 	pthread_mutex_lock(&lock);
 	/* If nobody was ever registered, nothing was retired but by strangers, and nobody reads. */

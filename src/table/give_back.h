@@ -18,7 +18,7 @@
  * frames are remembered here as well: it is the page that counts.
  */
 struct free_row {
-	_Atomic uintptr_t row; /* the page of its slots; 0 for none */
+	_Atomic uintptr_t page; /* of its slots; 0 for none */
 	/* One that was freed lately, and may have been allocated since, or NULL. It goes first, as its slot is in the
 	 * cache. It stays here meanwhile: an allocation and a drop that turn it over write nothing here. */
 	_Atomic(struct slot *) hot;
@@ -53,9 +53,9 @@ static inline const struct give_back_hooks *give_back_upward(void)
 	return atomic_load_explicit(&give_back_hooks, memory_order_relaxed);
 }
 
-#define SLOT_ROW_SHIFT 12
+#define SLOT_PAGE_SHIFT 12
 
-_Static_assert(64 * MSLOT_SLOT_BYTES == 1 << SLOT_ROW_SHIFT, "a row of slots is a page");
+_Static_assert(64 * MSLOT_SLOT_BYTES == 1 << SLOT_PAGE_SHIFT, "a row of slots is a page");
 
 static inline uint64_t slot_row_bit(const struct slot *slot)
 {
@@ -66,7 +66,7 @@ static inline uint64_t slot_row_bit(const struct slot *slot)
 static inline bool free_row_add(struct free_row *row, struct slot *slot)
 {
 	/* [relaxed] our own. */
-	if (atomic_load_explicit(&row->row, memory_order_relaxed) != (uintptr_t)slot >> SLOT_ROW_SHIFT)
+	if (atomic_load_explicit(&row->page, memory_order_relaxed) != (uintptr_t)slot >> SLOT_PAGE_SHIFT)
 		return false;
 	/* [relaxed] our own. */
 	if (!atomic_load_explicit(&row->hot, memory_order_relaxed)) {
@@ -96,12 +96,12 @@ static inline unsigned give_back_begin(struct slot *slot)
 	unsigned attention = give_back_attention();
 
 	if (UNLIKELY(attention > GIVE_BACK_WANTED))
-		scarce_count_on(slot);
+		scarce_count_inc(slot);
 	return attention;
 }
 
-/* Nobody is to be told of the slot, when it becomes unused. */
-static inline void give_back_never(const struct slot *slot)
+/* Forgets the slot, if it is the hot one: this thread is not to allocate it next. */
+static inline void free_cache_forget_hot(const struct slot *slot)
 {
 	/* [relaxed] our own. */
 	if (atomic_load_explicit(&free_cache.own.hot, memory_order_relaxed) == slot)
@@ -127,8 +127,7 @@ static inline void give_back(struct slot *slot, unsigned attention)
 	}
 	if (LIKELY(free_row_add(&free_cache.own, slot)) || free_row_add(&free_cache.freed, slot))
 		return;
-	if (attention & GIVE_BACK_WANTED)
-		give_back_upward()->give_back(slot);
+	give_back_upward()->give_back(slot);
 }
 
 #endif

@@ -5,7 +5,7 @@
  * Promises: a range's slots and hints lie on the node of its frames, where the kernel can do that; a region whose
  *           config names no node costs nothing for all of this, and counts as node 0.
  * Needs:    numa.c; slots and hints of a range that begin on a page of their own.
- * Read:     nodes_check(), then nodes_init(), then region_next_range() for the order in which ranges are looked at.
+ * Read:     nodes_check(), then nodes_init(), then range_walk_next() for the order in which ranges are looked at.
  */
 #include "table/region.h"
 
@@ -96,7 +96,7 @@ void nodes_init(struct mslot_region *region, const struct mslot_region_config *c
 		sort_ranges(region, (uint16_t *)(region->ranges + nr_ranges(config)));
 }
 
-struct range_walk region_ranges(const struct mslot_region *region, unsigned node)
+struct range_walk range_walk_begin(const struct mslot_region *region, unsigned node)
 {
 	return (struct range_walk){
 		.order = region->nr_ranges == 1 ? NULL : region->order + numa_here() * region->nr_ranges,
@@ -104,7 +104,7 @@ struct range_walk region_ranges(const struct mslot_region *region, unsigned node
 	};
 }
 
-struct node_range *region_next_range(const struct mslot_region *region, struct range_walk *walk)
+struct node_range *range_walk_next(const struct mslot_region *region, struct range_walk *walk)
 {
 	while (walk->nth < region->nr_ranges) {
 		unsigned nth = walk->order ? walk->order[walk->nth] : walk->nth;

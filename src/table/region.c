@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 
 _Atomic(struct mslot_region *) region_of_chunk[NR_CHUNKS];
-struct backlog backlog_of_chunk[NR_CHUNKS];
+struct chunk chunks[NR_CHUNKS];
 
 _Atomic(const struct give_back_hooks *) give_back_hooks;
 _Thread_local struct free_cache free_cache __attribute__((tls_model("initial-exec")));
@@ -112,8 +112,7 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 	/* [relaxed] nobody counts here before the id. */
 	atomic_store_explicit(region_backlog(region), 0, memory_order_relaxed);
 	/* [release:attach] the region is made. */
-	atomic_store_explicit(&backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].region_id, region->id,
-			      memory_order_release);
+	atomic_store_explicit(&region_chunk(region)->region_id, region->id, memory_order_release);
 	return region;
 }
 
@@ -144,7 +143,7 @@ enum mslot_err region_close(struct mslot_region *region, uint64_t *nr_held)
 	scarce_end(region, scarce_look(region));
 	name_chunks(region, NULL);
 	/* [relaxed] a reader section that still finds it is waited for. */
-	atomic_store_explicit(&backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].region_id, 0, memory_order_relaxed);
+	atomic_store_explicit(&region_chunk(region)->region_id, 0, memory_order_relaxed);
 	return MSLOT_OK;
 }
 
@@ -232,7 +231,7 @@ bool region_walk(const struct mslot_region *region, bool (*fn)(struct slot *slot
 	return true;
 }
 
-enum mslot_err region_range(const struct mslot_region *region, uint64_t start, uint64_t end, struct slot **first,
+enum mslot_err region_slots(const struct mslot_region *region, uint64_t start, uint64_t end, struct slot **first,
 			    uint64_t *nr_slots)
 {
 	enum mslot_err err = MSLOT_OK;

@@ -30,6 +30,7 @@ struct node_range {
 
 /* Added to a known type: claims look at everything for now. */
 #define KNOWN_SUSPENDED ((uintptr_t)4)
+/* Not 0, so that a NULL type is not known. */
 #define KNOWN_NONE KNOWN_SUSPENDED
 _Static_assert(_Alignof(struct mslot_type) % sizeof(uintptr_t) == 0, "its address is an offset in the table");
 _Static_assert(_Alignof(struct mslot_type) > (KNOWN_SUSPENDED | TYPE_BITS), "a type's address leaves the bits free");
@@ -71,18 +72,23 @@ static inline struct mslot_region *slot_region(const struct slot *slot)
 }
 
 /*
- * A hint: a region's retired slots, each thread's last few not counted. Beside the region, not in it, as the id: a
- * thread may still have some to count when the region is gone.
+ * What is kept of the region that begins in a chunk. Beside the region, not in it: a thread may look here, and may
+ * still have retires to count, when the region is gone. No region begins in chunk 0.
  */
-struct backlog {
-	_Alignas(MSLOT_SLOT_BYTES) _Atomic int64_t nr_retired;
-	_Atomic uint64_t region_id; /* of the region that is here, or 0 */
+struct chunk {
+	_Alignas(MSLOT_SLOT_BYTES) _Atomic int64_t nr_retired; /* a hint: each thread's last few are not counted */
+	_Atomic uint64_t region_id;			       /* 0: there is none */
 };
-extern struct backlog backlog_of_chunk[NR_CHUNKS];
+extern struct chunk chunks[NR_CHUNKS];
+
+static inline struct chunk *region_chunk(const struct mslot_region *region)
+{
+	return &chunks[(uintptr_t)region >> CHUNK_SHIFT];
+}
 
 static inline _Atomic int64_t *region_backlog(const struct mslot_region *region)
 {
-	return &backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].nr_retired;
+	return &region_chunk(region)->nr_retired;
 }
 
 /* Only then is the backlog counted. */
@@ -149,14 +155,14 @@ struct range_walk {
 	const uint16_t *order;
 	unsigned node, nth;
 };
-struct range_walk region_ranges(const struct mslot_region *region, unsigned node);
+struct range_walk range_walk_begin(const struct mslot_region *region, unsigned node);
 /* NULL after the last. */
-struct node_range *region_next_range(const struct mslot_region *region, struct range_walk *walk);
+struct node_range *range_walk_next(const struct mslot_region *region, struct range_walk *walk);
 
 /* ---- ranges of addresses ---- */
 
 /* The frames of a non-empty range of whole frames; else why not. */
-enum mslot_err region_range(const struct mslot_region *region, uint64_t start, uint64_t end, struct slot **first,
+enum mslot_err region_slots(const struct mslot_region *region, uint64_t start, uint64_t end, struct slot **first,
 			    uint64_t *nr_slots);
 
 /*
@@ -255,9 +261,7 @@ static inline struct mslot_region *region_at(uintptr_t address)
 	struct mslot_region *region = slot_region((const struct slot *)address);
 
 	/* [acquire:attach] it is made. */
-	return atomic_load_explicit(&backlog_of_chunk[(uintptr_t)region >> CHUNK_SHIFT].region_id, memory_order_acquire)
-		       ? region
-		       : NULL;
+	return atomic_load_explicit(&region_chunk(region)->region_id, memory_order_acquire) ? region : NULL;
 }
 
 static inline unsigned region_hints_stage(const struct mslot_region *region)

@@ -84,7 +84,7 @@ void scarce_settle(struct mslot_region *region, uint64_t episode, uint64_t nr)
 						      memory_order_release, memory_order_relaxed));
 }
 
-void scarce_count_on(struct slot *slot)
+void scarce_count_inc(struct slot *slot)
 {
 	struct mslot_region *region = slot_region(slot);
 	uint64_t word = scarce_word(region);
@@ -99,7 +99,7 @@ void scarce_count_on(struct slot *slot)
 		scarce_end(region, word);
 }
 
-void scarce_count_off(struct mslot_region *region, uint64_t seen)
+void scarce_count_dec(struct mslot_region *region, uint64_t seen)
 {
 	uint64_t word = scarce_word(region);
 

@@ -43,8 +43,8 @@ void scarce_settle(struct mslot_region *region, uint64_t episode, uint64_t nr);
 /* Ends the pass, which has found an unused slot; or all of it. */
 void scarce_end(struct mslot_region *region, uint64_t episode);
 
-COLD void scarce_count_on(struct slot *slot);
-COLD void scarce_count_off(struct mslot_region *region, uint64_t seen);
+COLD void scarce_count_inc(struct slot *slot);
+COLD void scarce_count_dec(struct mslot_region *region, uint64_t seen);
 
 static inline uint64_t scarce_look(const struct mslot_region *region)
 {
@@ -56,7 +56,7 @@ static inline uint64_t scarce_look(const struct mslot_region *region)
 static inline void scarce_claimed(struct mslot_region *region, uint64_t seen)
 {
 	if (UNLIKELY(seen & SCARCE_SETTLED))
-		scarce_count_off(region, seen);
+		scarce_count_dec(region, seen);
 }
 
 static inline bool scarce_is_on(const struct mslot_region *region)

@@ -132,7 +132,7 @@ void slot_publish(struct slot *slot, uint64_t claimed)
 void slot_publish_unique(struct slot *slot, uint64_t claimed)
 {
 	/* [release:taken] as the claim. Nobody may look at metadata yet; share or into_raw releases that. */
-	atomic_store_explicit(&slot->state, state_word(STATE_UNIQUE, claimed, 0, 0), memory_order_release);
+	atomic_store_explicit(&slot->state, state_publish_unique(claimed), memory_order_release);
 }
 
 /* ---- counting ---- */
@@ -375,7 +375,7 @@ bool slot_unique_retire(struct slot *slot, bool give_back, uint64_t *seen)
 {
 	*seen = slot_word(slot);
 	while (state_is_owned(*seen)) {
-		uint64_t next = state_word(STATE_RETIRED, *seen, 0, give_back ? 0 : 1);
+		uint64_t next = state_unique_retire(*seen, give_back);
 		/* [seq_cst:retire] as in swap_retire. A swap, so that of two drops by the owner one is a fault. */
 		if (atomic_compare_exchange_strong_explicit(&slot->state, seen, next, memory_order_seq_cst,
 							    /* [relaxed] a failing get moved it. */

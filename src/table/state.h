@@ -311,10 +311,20 @@ static inline uint64_t state_publish(uint64_t word)
 	return state_word(STATE_SHARED, word, 1, 0);
 }
 
-/* Of a word without references; the caller swaps. */
+static inline uint64_t state_publish_unique(uint64_t word)
+{
+	return state_word(STATE_UNIQUE, word, 0, 0);
+}
+
+/* By compare-and-swap: of a word without references, and of an owned one. */
 static inline uint64_t state_retire(uint64_t word)
 {
 	return state_word(STATE_RETIRED, word, 0, 0);
+}
+
+static inline uint64_t state_unique_retire(uint64_t word, bool give_back)
+{
+	return state_word(STATE_RETIRED, word, 0, give_back ? 0 : 1);
 }
 
 static inline uint64_t state_recycle(uint64_t word)

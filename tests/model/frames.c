@@ -36,7 +36,7 @@ __attribute__((constructor)) static void open_region(void)
 {
 	/* Not a store that an engine would be told of: none is there yet. */
 	atomic_init(&region_of_chunk[0], &made.region);
-	atomic_init(&backlog_of_chunk[0].region_id, made.region.id);
+	atomic_init(&chunks[0].region_id, made.region.id);
 }
 
 void model_reset_tables(void)

@@ -159,7 +159,7 @@ static void remember_0_of_before_hold_all_drop_0_flush(void)
 {
 	reclaim_self = &registered[0];
 	MODEL_CHECK(cache_is_usable());
-	free_cache.own.row = (uintptr_t)model_region->slots >> SLOT_ROW_SHIFT;
+	free_cache.own.page = (uintptr_t)model_region->slots >> SLOT_PAGE_SHIFT;
 	free_cache.own.region_id = model_region->id + 1;
 	free_cache.own.hot = &model_region->slots[0];
 	hold_all();

@@ -17,7 +17,6 @@
 #define grace_quiescent_state() ((void)0)
 #define grace_offline() ((void)0)
 #define grace_online() ((void)0)
-#define grace_pause() true
 #define grace_begin_online() true
 #define grace_end_online(was_online) ((void)(was_online))
 #define grace_register() ((void)0)
