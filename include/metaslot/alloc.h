@@ -55,15 +55,15 @@ struct mslot_alloc_options {
  * Progress: lock-free; blocking with MSLOT_ALLOC_MAY_WAIT, or at the backlog limit of a region that allows it.
  *           Where hints have run out it recycles what the thread has dropped before, and so may run on_drop.
  * Context:  any registered thread; outside reader sections and on_drop if it may wait.
- * Errors:   NO_MEMORY: at some moment during the call no frame (of the node, where one is asked for) was unused, or
+ * Errors:   NO_MEMORY: at some moment during the call no frame (of the node, where one is asked for) was unused, nor
  *           could become so by the wait that is allowed; BUSY: backlog at its limit, or asked to wait where that is
  *           not possible; INVALID: `type`, unknown flags, ZEROED without memory, a node that no frame is of.
- *           Frames that are just being marked as a hole are not unused, though the marking may fail.
- *           A frame may count as used until the call that ends its use has returned; one that waits for a grace
- *           period, until whoever recycles it is through, for which mslot_barrier() waits. The first NO_MEMORY of a
- *           region is a look at every slot where frames were claimed before the region's first allocation or
- *           mslot_region_mark_hole(), or one was reset as unused; else it takes microseconds at most, and a tenth
- *           of one when repeated; with many threads that remember frames, more.
+ *           A frame may count as used until the call that ends its use has returned; where it waits for a grace
+ *           period, until it has been recycled, for which mslot_barrier() waits; while it is being marked as a
+ *           hole, even if that fails.
+ *           What NO_MEMORY costs: microseconds at first, a tenth of one when repeated, more where many threads
+ *           remember frames. But the first one is a look at every slot if frames were claimed before the region's
+ *           first allocation or mslot_region_mark_hole(), or a frame was reset as unused.
  * Source:   OSTD `FrameAllocOptions::alloc_frame_with`.
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_alloc_frame(struct mslot_region *region,

@@ -2,8 +2,8 @@
  *
  * Audit: reads every slot that may have been claimed, changes nothing.
  *
- * May run together:  everything; exact only while nothing changes. A slot in the middle of a move may then be
- *                    counted as busy, and the last moments of a dropped one as broken; at rest it is exact.
+ * May run together:  everything; exact only while nothing changes. Otherwise a slot may be counted as busy while it
+ *                    moves, and as broken while its last drop is under way.
  */
 #ifndef METASLOT_AUDIT_H
 #define METASLOT_AUDIT_H

@@ -108,7 +108,9 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_split(struct mslot_segment
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_segment_next(struct mslot_segment *segment);
 
 /**
- * Makes a one-frame segment of a handle, which it takes; not where it fails.
+ * Makes a one-frame segment of a handle.
+ *
+ * @frame  taken on success; on failure it stays the caller's
  *
  * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order:    none: no count changes. The frame is not looked at: a dead handle makes a dead segment.
@@ -122,15 +124,16 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_from_frame(struct mslot_fr
 /**
  * Forgets all references and empties the segment; the range itself now stands for them.
  *
- * @start, @end  receive the range; may not be NULL
+ * @start, @end  receive the range
  *
  * Owner:    whoever keeps the range; ends with mslot_segment_from_raw(), or frame by frame with
  *           mslot_frame_drop_raw().
  * Order:    releases `forget` of each frame.
  * Progress: wait-free, O(frames).
  * Context:  any registered thread, also inside a reader section and from on_drop.
- * Errors:   INVALID: the segment is empty; OVERFLOW: of a frame's raw_count. Nothing has changed, unless a getter takes
- *           the last place of another of the frames meanwhile, which then stays forgotten.
+ * Errors:   INVALID: the segment is empty, or `start` or `end` is NULL; OVERFLOW: of a frame's raw_count. Nothing has
+ *           changed, with one exception: a frame forgotten before the one that failed stays forgotten if getters have
+ *           brought it to the limit of live handles meanwhile.
  * Faults:   dead handle; overflow.
  * Source:   OSTD `Segment::into_raw`.
  */

@@ -31,8 +31,8 @@ MSLOT_API void mslot_unique_drop(struct mslot_unique *unique);
  * Drops the handle without giving the frame back to whoever finds free frames.
  *
  * For allocators. As mslot_unique_drop(), but no hint of the frame is made: it can be claimed by address, and
- * allocations find it when hints run out and every slot is scanned. Sooner where a hint is left from before: of a frame
- * that was claimed by address, or that another thread has allocated as a shared one.
+ * allocations find it only when hints have run out and they look at every slot. They may find it sooner if an old hint
+ * of it is left: if it was claimed by address, or another thread allocated it as a shared frame.
  * Source: OSTD `UniqueFrame::reset_as_unused`.
  */
 MSLOT_API void mslot_unique_reset_as_unused(struct mslot_unique *unique);
@@ -78,7 +78,7 @@ MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_frame_try_unique(struct 
 
 /**
  * Claims the unused frame at `paddr` for one owner.
- * As mslot_frame_claim(), but nobody can get it until it is shared; so releases nothing yet.
+ * As mslot_frame_claim(), but nobody can get it until it is shared, which is when `publish` is released.
  * Source: OSTD `UniqueFrame::from_unused`.
  */
 MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_unique_claim(struct mslot_region *region, uint64_t paddr,

@@ -32,8 +32,8 @@ bool cache_serves(const struct mslot_region *region, unsigned node);
 /* Puts frames of the region, on `node` if not NODE_ANY, into the thread's own row; false where no hint of one is left.
  */
 bool cache_refill(struct mslot_region *region, unsigned node);
-/* The first frame in the thread's own row, if there is one, and the word of its slot. It is claimed before it is taken
- * out: a hint that was followed in vain, and of which nobody else knows, is still there. */
+/* The first frame in the thread's own row, if there is one, and the word of its slot. Claim it
+ * first, then take it out: where the claim fails although the slot is unused, the only hint of it is kept. */
 static inline bool cache_first(const struct mslot_region *region, struct slot **slot, uint64_t *word)
 {
 	struct free_row *own = &free_cache.own;

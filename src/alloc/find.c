@@ -2,8 +2,8 @@
  *
  * Finds unused frames and claims them.
  *
- * Promises: only a slot's own word decides whether its frame is free, and "none" is answered only after every slot was
- *           asked twice, where the hints prove it, or where the region counts its unused frames and there are none.
+ * Promises: only a slot's own word decides whether its frame is free. "None" is answered only if two passes over all
+ *           slots, the hints (proof.c), or the region's count of unused frames (scarce.h) show that there is none.
  * Needs:    cache.c and free_index.c for hints, slot.c for the moves.
  * Read:     find() first, find_by_slots() for why NO_MEMORY is exact.
  */
@@ -210,9 +210,9 @@ static struct pass pass_over(const struct request *request, bool settles)
  * run. What is compared is a sum of generations, which wrap: reuses between two looks go unnoticed if there are 131072
  * of them for each generation that wraps meanwhile.
  *
- * Where the caller waits for what is retired, the same holds of unused and retired slots, if as many are unused in the
- * second pass as in the first: then no slot that was unused has been claimed between, and what was retired at that
- * moment is retired still. Else, if a fitting run may come, gives NULL and says so.
+ * A caller that may wait is refused only if not even retired slots would make a fitting run. The same argument holds of
+ * unused and retired slots together, if both passes see as many unused: then none was claimed between them, and what
+ * was retired at that moment is retired still. If a fitting run may come, gives NULL and sets *may_come.
  */
 static struct slot *find_by_slots(const struct request *request, bool waits, bool *may_come)
 {

@@ -24,8 +24,8 @@ struct bit_tree {
 };
 
 /*
- * Of the frames from `origin` on, the first few of which may not be there: so that a block of the index is one of the
- * region. Calls take and give frames and rows as the region counts them.
+ * Covers the frames from `origin` on: its range's first frame, rounded down to a block, so that blocks of the index are
+ * blocks of the region. Frames before the range are marked as taken. Calls number frames and rows as the region does.
  */
 struct free_index {
 	uint64_t origin; /* a multiple of 512 */

@@ -6,12 +6,12 @@
  * Needs:    cache.c and free_index.c for the hints; that all who change them move.
  * Read:     hints_prove_none(), from the end.
  *
- * How hints prove that there is none. A frame that is unused is of a page that some thread's row is of, or free in an
- * index, unless a thread moves hints, or the call that ends its use has not returned. So where nobody moves, the
- * topmost summaries are full, and no slot of those few pages is unused, nothing is. That is to hold at one moment:
- * nobody has moved from before the look until after it, and two looks at the slots add up to the same generations, as
- * in find.c. What is unproven for good: a region of which frames were claimed before there were hints, as who drops
- * them may not know of any; and one with a frame that was left unused and not given back.
+ * How hints prove that there is none. An unused frame is marked free in an index, or lies in a page that some thread
+ * remembers (a row of its cache), unless a thread is moving hints, or the call that ends its use has not returned. So
+ * if nobody moves hints, the topmost summaries are full, and no slot in a remembered page is unused, then no frame is
+ * unused. All of this must hold at one moment: nobody has moved from before the look until after it, and two looks at
+ * the slots add up to the same generations, as in find.c. A region is unproven for good if a frame was claimed before
+ * there were hints, as whoever drops it may not know of any, or if a frame became unused without being given back.
  *
  * Whoever finds a change of an index or of a row's page finds the beginning of the move that made it, and of those that
  * led there (edge `move`). So where two looks find that nobody has moved, what they found was so between them.

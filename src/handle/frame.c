@@ -82,7 +82,8 @@ FLATTEN struct mslot_frame *mslot_frame_claim(struct mslot_region *region, uint6
 		return claim_slow(region, paddr, type, meta, why);
 	struct slot *slot = &region->slots[index];
 	uint64_t word = slot_word(slot), claimed;
-	/* What was claimed before is in memory. And the address is made anew there, rather than kept in a register. */
+	/* A word that is not zero was claimed before, so it is in memory. (`paddr` is computed anew for the slow path,
+	 * so that this one need not keep it.) */
 	if (UNLIKELY((!word && !region_is_touched(region, index)) || !slot_claim_quick(slot, word, &claimed)))
 		return claim_slow(region, slot_paddr(region, slot), type, meta, why);
 	return publish_known(slot, type, carried, meta, claimed);

@@ -37,7 +37,7 @@ enum mslot_err claim_slot(struct mslot_region *region, struct slot *slot, uint64
 /* Both, of the frame at `paddr`, whose metadata is written then; it is still to be published. NULL and why not. */
 struct slot *claim_at(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type, const void *meta,
 		      uint64_t *claimed, enum mslot_err *why);
-/* After a refused claim: BUSY may mean a slot in its grace period, which is to end soon; else this is for nothing. */
+/* After a refused claim: BUSY may mean that the slot waits for a grace period, so that one is hastened. */
 static inline void claim_refused(enum mslot_err err)
 {
 	if (err == MSLOT_BUSY)

@@ -7,8 +7,9 @@
  * Needs:    grace.h; reclaim.c for queues and recycling; POSIX semaphores, whose post never waits.
  * Read:     cycle(), then grace_thread_wait(); stats.c and stall.c look on from outside.
  *
- * Taking a queue over from its thread: flip `active`, let a grace period pass, and the use that lasts still. A section
- * or a use, see retire(), that begins later is not of the old queue, which is ours then. That costs the thread no RMW.
+ * Taking a queue over from its thread: flip `active`, wait for a grace period, then for a use of the old queue that has
+ * not ended. Sections and uses (see retire()) that begin later are of the other queue, so the old one is then ours.
+ * That costs its thread no RMW.
  */
 #include "reclaim/reclaim.h"
 
@@ -125,7 +126,7 @@ static void collect_all(void)
 		note_use(0);
 }
 
-/* So few are taken over at each look: to find whether their thread pauses takes two. */
+/* A queue of at most so many is taken over at each look; a longer one where two looks find that its thread pauses. */
 #define FEW_SLOTS 16
 
 static void flip(struct reclaim_thread *thread, void *ctx)

@@ -7,9 +7,8 @@
  * Read:     pace_pause().
  *
  * Each grace period interrupts every processor that runs one of our threads, for 10 to 20 us where the machine is
- * virtual. So the fewer slots wait, the longer they do, but less than a millisecond. The more there are,
- * the shorter is the pause, so that they are in the cache still; but not so short that the interruptions cost more than
- * the cache.
+ * virtual. So while few slots wait the pause is long, though under a millisecond. The more wait, the shorter it is, so
+ * that they are still in the cache when they come back; but not so short that the interrupts cost more than the misses.
  */
 #include "reclaim/reclaim.h"
 

@@ -61,8 +61,8 @@ static COLD void recycle_nesting(struct slot *slot)
 	if (immediate.running)
 		return;
 	immediate.running = true;
-	/* What an on_drop drops here is recycled after that drop has returned. So a barrier is to wait for us, and the
-	 * end of the region, too. */
+	/* What an on_drop drops is recycled by this loop, after that drop has returned. The section makes a barrier,
+	 * and the end of the region, wait for it. */
 	if (self)
 		grace_read_lock();
 	while ((slot = immediate.head)) {

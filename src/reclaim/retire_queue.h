@@ -13,7 +13,7 @@
 #include "table/slot.h"
 
 struct retire_batch {
-	struct slot *head, *tail; /* last in, first out; without a head, the tail is somebody else's by now */
+	struct slot *head, *tail; /* last in, first out; tail is stale where head is NULL */
 	uint64_t cookie;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The one upward edge: a frame that becomes unused is told to whoever finds free frames.
+ * The one upward edge: alloc is told of each frame that becomes unused.
  *
  * Promises: while nobody allocates, a recycle pays one load for it. While somebody does, a thread remembers what it
  *           frees in two rows of 64 frames of its own, without a read-modify-write.
@@ -85,8 +85,8 @@ static inline bool free_row_add(struct free_row *row, struct slot *slot)
 
 static inline unsigned give_back_attention(void)
 {
-	/* [relaxed] who must see it has acquired hints that are begun, or retired the slot after slot_call_attention().
-	 */
+	/* [relaxed] who must see it is ordered after its store: it has acquired hints that are begun, or the release of
+	 * slot_call_attention(), when it retired the slot. */
 	return atomic_load_explicit(&scarce_attention, memory_order_relaxed);
 }
 
@@ -109,7 +109,7 @@ static inline void free_cache_forget_hot(const struct slot *slot)
 		atomic_store_explicit(&free_cache.own.hot, NULL, memory_order_relaxed);
 }
 
-/* After a slot has become unused. Who is told too late asks the slots. */
+/* After a slot has become unused. An allocation that comes between the two finds it when it looks at the slots. */
 static inline void give_back(struct slot *slot, unsigned attention)
 {
 	if (LIKELY(!attention))
@@ -117,7 +117,7 @@ static inline void give_back(struct slot *slot, unsigned attention)
 	/* [relaxed] our own. It was allocated from there, and is there still. */
 	if (LIKELY(atomic_load_explicit(&free_cache.own.hot, memory_order_relaxed) == slot))
 		return;
-	/* NULL where its last frame was this one, and it is about to end. */
+	/* NULL: the slot was the last that was in use, and another thread has just ended the region. */
 	struct mslot_region *region = slot_region(slot);
 	if (UNLIKELY(!region) || !region_has_hints(region)) {
 		/* Until they are begun, hints say that all is free. */

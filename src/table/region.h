@@ -28,16 +28,16 @@ struct node_range {
 	void *hints;	     /* of these frames, for whoever finds free ones: zeros at first */
 };
 
-/* Added to a known type: claims look at everything for now. */
+/* Added to an entry of known_types: its claims take the slow path for now. */
 #define KNOWN_SUSPENDED ((uintptr_t)4)
 /* Not 0, so that a NULL type is not known. */
 #define KNOWN_NONE KNOWN_SUSPENDED
 _Static_assert(_Alignof(struct mslot_type) % sizeof(uintptr_t) == 0, "its address is an offset in the table");
 _Static_assert(_Alignof(struct mslot_type) > (KNOWN_SUSPENDED | TYPE_BITS), "a type's address leaves the bits free");
 
-/* Of what a region keeps for whoever finds free frames. */
+/* Whether the region's hints about free frames are made. */
 enum hints_stage { HINTS_NONE = 0, HINTS_MAKING = 2, HINTS_MADE = 4 };
-/* Added to it: some frame may be unused of which no hint says so. */
+/* Added to it: there may be an unused frame without a hint, so hints no longer prove that none is left. */
 #define HINTS_UNPROVEN 1u
 
 struct mslot_region {
@@ -166,8 +166,9 @@ enum mslot_err region_slots(const struct mslot_region *region, uint64_t start, u
 			    uint64_t *nr_slots);
 
 /*
- * What a region knows of a grain, in a byte behind itself; the last two are for good. Below it, how often the grain was
- * marked in vain: so often have its frames been taken and become unused again, of which their slots know nothing.
+ * What a region knows of a grain: one byte, behind struct mslot_region. The upper two bits are the state; HOLE and
+ * TOUCHED are final. The lower six count the markings that failed: each is an incarnation of the grain's frames that is
+ * not in their slots' words, so it is added to their generations (grain_word()).
  */
 enum grain {
 	GRAIN_UNTOUCHED = 0 << 6, /* never claimed: its slots are zero, and not in memory */
@@ -219,8 +220,8 @@ static inline bool region_is_hole(const struct mslot_region *region, uint64_t in
 	return grain_of(region_grain_byte(region, index)) == GRAIN_HOLE;
 }
 
-/* The word of a frame, whose slot may lie where no memory is. Its generation never shrinks, but grows as it ends a use.
- */
+/* The word of a frame, whose slot may not be in memory. Its generation only grows (modulo 2^17): by one whenever the
+ * frame becomes unused. */
 static inline uint64_t region_word(const struct mslot_region *region, uint64_t index)
 {
 	uint8_t byte = region_grain_byte(region, index);

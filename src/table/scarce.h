@@ -8,16 +8,16 @@
  *  | on | settled | episode  | count |
  *  +----+---------+----------+-------+
  *
- * While it is on, whoever makes a slot unused counts it first. Once it is settled, the count is never less than the
- * number of unused slots: it may be more, but 0 is exact. Who claims an unused slot counts it off, or not: that is
- * safe.
+ * While it is on, whoever makes a slot unused first adds 1. Once it is settled, the count is never less than the number
+ * of unused slots: it may be more, but 0 is exact. Whoever claims an unused slot subtracts 1, but need not: the count
+ * is then too high, which is safe.
  *
  * How it settles: attention is called; then a pass adds 0 to the word of every shared slot, with release. Whoever swaps
- * such a word to retired after that acquires it, so he sees attention, and counts. Slots in any other state, whose end
+ * such a word to retired after that acquires it, so it sees attention, and counts. Slots in any other state, whose end
  * may be under way already, are counted from the start, and an unused one ends the attempt.
  *
- * Why counting off is safe: who does has seen, before his claim, that it was settled. So the slot was counted in this
- * episode; and whoever ends that claim sees attention.
+ * Why subtracting is safe: the claimer saw, before its claim, that the count was settled. So the slot was counted in
+ * this episode; and whoever ends that claim sees attention, and adds it again.
  */
 #ifndef TABLE_SCARCE_H
 #define TABLE_SCARCE_H
@@ -40,7 +40,7 @@ extern _Atomic unsigned scarce_attention;
 uint64_t scarce_begin(struct mslot_region *region);
 /* Ends the pass. It has counted `nr` slots that may become unused without being counted. */
 void scarce_settle(struct mslot_region *region, uint64_t episode, uint64_t nr);
-/* Ends the pass, which has found an unused slot; or all of it. */
+/* Ends the episode: its pass has found an unused slot, the count is past its limit, or the region ends. */
 void scarce_end(struct mslot_region *region, uint64_t episode);
 
 COLD void scarce_count_inc(struct slot *slot);

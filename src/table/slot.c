@@ -34,8 +34,8 @@ uint64_t slot_word_acquire(const struct slot *slot)
 	return atomic_load_explicit(&slot->state, memory_order_acquire);
 }
 
-/* Swaps by the edge that they are an end of. Each fails where somebody came, went, or failed to get meanwhile; *word is
- * then what it says now. */
+/* Compare-and-swaps, named by the edge that they are an end of. Each fails where another thread has changed the word
+ * meanwhile, a failed get too; *word is then its current value. */
 
 /* Every earlier holder's accesses are over. */
 static inline bool swap_acquire_last_put(struct slot *slot, uint64_t *word, uint64_t next)
@@ -73,7 +73,8 @@ static inline bool swap_acquire_forget(struct slot *slot, uint64_t *word, uint64
 
 /* ---- unused -> busy -> shared or unique ---- */
 
-/* The moves hand their word on: to load it again would wait for the swap, and the next swap for the load. */
+/* The caller goes on with `claimed`, and does not load the word again: that load would wait for this swap to complete,
+ * and the next write for the load. */
 static inline bool slot_try_claim(struct slot *slot, uint64_t word, uint64_t claimed)
 {
 	/* [acquire:recycle] what the last holder did to metadata and payload is over before we write. And
@@ -244,6 +245,7 @@ static NOINLINE struct slot_verdict clone_settle(struct slot *slot, uint64_t old
 {
 	struct slot_verdict verdict = {state_clone_fault(old), false, old};
 
+	/* What was added is a reference like others; in another state it is pollution. */
 	if (verdict.fault && state_of(old) == STATE_SHARED)
 		verdict.is_last = slot_put(slot).is_last;
 	return verdict;
