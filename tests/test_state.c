@@ -102,7 +102,10 @@ static enum mslot_err code(uint64_t word, enum move move, uint64_t *next)
 	case TRY_UNIQUE_SEEN:
 		return state_try_unique(word, move == TRY_UNIQUE_SEEN, next);
 	case U_INTO_RAW:
-		return state_unique_into_raw(word, next);
+		if (!state_is_owned(word))
+			return MSLOT_NOT_FORGOTTEN;
+		*next = state_unique_into_raw(word);
+		return MSLOT_OK;
 	case U_FROM_RAW:
 		return state_unique_from_raw(word, next);
 	case NR_MOVES:

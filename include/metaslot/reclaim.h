@@ -154,8 +154,8 @@ struct mslot_stats {
 	uint64_t retired;	 /**< frames of deferred types that lost their last reference */
 	uint64_t recycled;	 /**< how many of them are unused again; on_drop has run */
 	uint64_t backlog;	 /**< how many are not yet */
-	uint64_t most_backlog;	 /**< the most there were at the end of a grace period, before what waited for it was
-				    recycled, or at a call of mslot_stats() */
+	uint64_t most_backlog;	 /**< the most there were whenever they were counted: at least before and after each
+				    grace period, before what waited for it is recycled, and at each mslot_stats() */
 	uint64_t oldest_wait_ns; /**< how long the oldest of them waits, as the library's thread knows, or 0 */
 	uint64_t grace_periods;	 /**< that have ended */
 	uint64_t claims_waited;	 /**< claims that helped at a region's backlog limit, by waiting for a grace period */

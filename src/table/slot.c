@@ -389,12 +389,11 @@ bool slot_unique_retire(struct slot *slot, bool give_back, uint64_t *seen)
 
 bool slot_unique_into_raw(struct slot *slot, uint64_t *seen)
 {
-	uint64_t next;
-
 	*seen = slot_word(slot);
-	while (state_unique_into_raw(*seen, &next) == MSLOT_OK)
+	while (state_is_owned(*seen))
 		/* [release:forget] what the owner wrote is visible to whoever restores. */
-		if (atomic_compare_exchange_strong_explicit(&slot->state, seen, next, memory_order_release,
+		if (atomic_compare_exchange_strong_explicit(&slot->state, seen, state_unique_into_raw(*seen),
+							    memory_order_release,
 							    /* [relaxed] a failing get moved it. */
 							    memory_order_relaxed))
 			return true;

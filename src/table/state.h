@@ -264,13 +264,10 @@ static inline enum mslot_err state_unique_from_raw(uint64_t word, uint64_t *next
 	return MSLOT_OK;
 }
 
-/* Any refusal is a dead handle; the error itself is not used. */
-static inline enum mslot_err state_unique_into_raw(uint64_t word, uint64_t *next)
+/* Of an owned one. */
+static inline uint64_t state_unique_into_raw(uint64_t word)
 {
-	if (!state_is_owned(word))
-		return MSLOT_NOT_FORGOTTEN;
-	*next = state_word(state_of(word), word, 0, 1);
-	return MSLOT_OK;
+	return state_word(state_of(word), word, 0, 1);
 }
 
 /* What the two moves that forget add. */
