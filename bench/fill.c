@@ -308,7 +308,8 @@ static void run_levels(struct bench *bench, json_t *results, json_t *skipped)
 
 static bool write_json(const struct options *options, json_t *root)
 {
-	bool ok = json_dumpf(root, options->json_file, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0;
+	bool ok = json_dumpf(root, options->json_file, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0 &&
+		  fputc('\n', options->json_file) != EOF;
 
 	ok = fclose(options->json_file) == 0 && ok;
 

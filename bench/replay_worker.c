@@ -37,7 +37,8 @@ static void fail(struct worker *worker, const struct replay_step *step, const ch
 	atomic_store_explicit(&run->has_failed, true, memory_order_relaxed);
 }
 
-static void wait_for(struct worker *worker, const struct replay_step *step)
+/* False where they were not done when the run failed: then the step must not be applied. */
+static bool wait_for(struct worker *worker, const struct replay_step *step)
 {
 	for (uint16_t i = 0; i < step->nr_deps; i++) {
 		const struct replay_dep *dep = &worker->copy->plan->deps[step->first_dep + i];
@@ -46,13 +47,14 @@ static void wait_for(struct worker *worker, const struct replay_step *step)
 		for (unsigned spins = 0; atomic_load_explicit(done, memory_order_acquire) <= dep->step; spins++) {
 			ck_pr_stall();
 			if (spins % 128 == 0 && has_failed(worker->run))
-				return;
+				return false;
 			if (spins < SPINS_BEFORE_YIELD)
 				continue;
 			mslot_quiescent_state();
 			sched_yield();
 		}
 	}
+	return true;
 }
 
 static void run_member(struct worker *worker)
@@ -67,8 +69,8 @@ static void run_member(struct worker *worker)
 		const char *error;
 		uint64_t from = 0;
 
-		if (step->nr_deps)
-			wait_for(worker, step);
+		if (step->nr_deps && !wait_for(worker, step))
+			break;
 		if (is_sample) {
 			if (has_failed(worker->run))
 				break;

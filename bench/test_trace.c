@@ -159,7 +159,7 @@ static void what_follows_the_compression_is_refused(void **state)
 /* As gzip reads them, too. */
 static void parts_that_follow_each_other_are_one_trace(void **state)
 {
-	static const char *const parts[] = {HEADER "2\nP 0 3", " 0 u\n", "F 0 3 0\n"};
+	static const char *const parts[] = {HEADER "2\nP 0 3", " 0 u\n", "", "F 0 3 0\n", ""};
 	struct trace trace;
 	char error[256];
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tables on which the same trace is replayed in turns have as many rounds, or as much time, each.
+ * Tables on which the same trace is replayed in turns have as many rounds, or as much time, each; and a replay that
+ * fails stops at once.
  */
 #include "replay_run.h"
 
@@ -9,6 +10,8 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+
+#include <stdatomic.h>
 
 enum { IN_TURNS = 3 };
 
@@ -70,11 +73,42 @@ static void who_fails_ends_all_turns(void **state)
 	}
 }
 
+static _Atomic unsigned nr_claims_of_1;
+
+static struct mslot_frame *count_claims(struct mslot_region *region, uint64_t paddr, const struct mslot_type *type,
+					const void *meta, enum mslot_err *why)
+{
+	atomic_fetch_add_explicit(&nr_claims_of_1, paddr >> 12 == 1, memory_order_relaxed);
+	return impl_find("slot-fas")->frame_claim(region, paddr, type, meta, why);
+}
+
+static void what_waits_for_a_step_that_was_never_done_is_not_applied(void **state)
+{
+	struct trace_event events[] = {{.op = 'A', .pfn = 2}, {.op = 'A', .pfn = 2}, {.op = 'A', .pfn = 1},
+				       {.op = 'F', .pfn = 1}, {.op = 'A', .cpu = 1}, {.op = 'A', .pfn = 1, .cpu = 1}};
+	struct trace trace = {.name = "wrong", .nr_cpus = 2, .nr_frames = 3, .nr_events = 6, .events = events};
+	struct impl counting = *impl_find("slot-fas");
+	struct replay_config config = {.impl = &counting, .nr_threads = 2, .rounds = 1};
+
+	(void)state;
+	counting.frame_claim = count_claims;
+	for (unsigned i = 0; i < 50; i++) {
+		struct replay_result result;
+
+		assert_false(replay_run(&config, 1, &trace, &result));
+		assert_string_equal(result.error, "line 3: A cpu 0 pfn 0x2: the frame is allocated already");
+		samples_free(&result.latency);
+		samples_free(&result.round_ns);
+	}
+	assert_int_equal(nr_claims_of_1, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(several_take_turns),
 		cmocka_unit_test(who_fails_ends_all_turns),
+		cmocka_unit_test(what_waits_for_a_step_that_was_never_done_is_not_applied),
 	};
 
 	if (mslot_thread_register())

@@ -193,21 +193,23 @@ static bool read_events(struct reader *in, struct trace *trace)
 
 /*
  * zlib passes over what follows the compressed data. The length of its text ends it, or of its last part, where files
- * were put one after the other; what is no such length is something else. Of a pipe, nothing can be told.
+ * were put one after the other; what is no such length is something else. That part may be empty: some writers mark the
+ * end so. Of a pipe, nothing can be told.
  */
 static bool ends_with_length(const char *path, uint64_t bytes)
 {
-	unsigned char end[4];
+	static const unsigned char empty[10] = {3};
+	unsigned char end[10];
 	struct stat is;
 
 	if (stat(path, &is) == 0 && !S_ISREG(is.st_mode))
 		return true;
 	FILE *file = fopen(path, "rb");
-	bool ok = file && !fseek(file, -4, SEEK_END) && fread(end, 1, 4, file) == 4;
+	bool ok = file && !fseek(file, -10, SEEK_END) && fread(end, 1, 10, file) == 10;
 	if (file)
 		fclose(file);
-	uint32_t length = ok ? end[0] | (uint32_t)end[1] << 8 | (uint32_t)end[2] << 16 | (uint32_t)end[3] << 24 : 0;
-	return length > 0 && length <= bytes;
+	uint32_t length = ok ? end[6] | (uint32_t)end[7] << 8 | (uint32_t)end[8] << 16 | (uint32_t)end[9] << 24 : 0;
+	return length > 0 ? length <= bytes : ok && !memcmp(end, empty, sizeof(empty));
 }
 
 /* A wrong line may come of damage that zlib sees only later, by the checksum: so the rest is read, within reason. */

@@ -195,7 +195,8 @@ bool report_json(const struct options *options, const struct totals *totals)
 
 	if (latencies(totals, &all)) {
 		json_t *json = json_of(options, totals, &all);
-		written = json && json_dumpf(json, options->json, JSON_INDENT(2)) == 0;
+		written = json && json_dumpf(json, options->json, JSON_INDENT(2)) == 0 &&
+			  fputc('\n', options->json) != EOF;
 		json_decref(json);
 		samples_free(&all);
 	}
