@@ -152,6 +152,29 @@ static void what_is_not_given_back_is_found_by_its_slot(void **state)
 	drop_all();
 }
 
+/* What a forget of a handle that has just been dropped adds, before it finds that it is refused. */
+static void a_forget_of_a_dead_handle_loses_no_frame(void **state)
+{
+	(void)state;
+	hold_all();
+	mslot_frame_drop(held[6]);
+	mslot_frame_drop(held[7]);
+	held[6] = mslot_alloc_frame(region, &deferred, NULL, NULL, NULL);
+	assert_non_null(held[6]);
+	assert_non_null(held[7] = alloc());
+	/* Nor is one of them hot any more. */
+	mslot_frame_drop(held[NR_FRAMES - 1]);
+	assert_non_null(held[NR_FRAMES - 1] = alloc());
+	mslot_read_lock();
+	mslot_frame_drop(held[6]);
+	atomic_fetch_add_explicit(&((struct slot *)held[6])->state, INTO_RAW, memory_order_relaxed);
+	mslot_read_unlock();
+	assert_int_equal(mslot_barrier(region), MSLOT_OK);
+	assert_non_null(held[6] = alloc());
+	assert_null(alloc());
+	drop_all();
+}
+
 /* A handle that is over: its frame, which the thread remembers, stays found, and its hints proven. */
 static void a_reset_that_is_refused_takes_no_hint(void **state)
 {
@@ -194,6 +217,7 @@ int main(void)
 		TEST(what_is_claimed_later_does_not),
 		TEST(a_hole_does_not_disprove_hints),
 		TEST(what_is_not_given_back_is_found_by_its_slot),
+		TEST(a_forget_of_a_dead_handle_loses_no_frame),
 		TEST(a_reset_that_is_refused_takes_no_hint),
 		TEST(what_is_dropped_while_hints_are_made_disproves_them),
 	};

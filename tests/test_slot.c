@@ -117,7 +117,7 @@ static void an_over_drop_gives_nothing_back_to_the_next_incarnation(void **state
 static void an_over_drop_in_flight_does_not_eat_a_forgotten_reference(void **state)
 {
 	uint64_t old[2], seen;
-	bool is_last;
+	uint64_t retired;
 	(void)state;
 
 	set(STATE_SHARED, 1, 1);
@@ -126,7 +126,7 @@ static void an_over_drop_in_flight_does_not_eat_a_forgotten_reference(void **sta
 	assert_word(STATE_SHARED, -1, 1);
 	/* Neither can the forgotten one be lost now, nor a getter be refused. */
 	assert_int_equal(slot_from_raw(&slot), MSLOT_NOT_FORGOTTEN);
-	assert_int_equal(slot_drop_raw(&slot, &is_last), MSLOT_NOT_FORGOTTEN);
+	assert_int_equal(slot_drop_raw(&slot, &retired), MSLOT_NOT_FORGOTTEN);
 	assert_word(STATE_SHARED, -1, 1);
 	(void)slot_get(&slot, &seen);
 	assert_int_equal(state_get(seen), MSLOT_OK);
@@ -136,8 +136,9 @@ static void an_over_drop_in_flight_does_not_eat_a_forgotten_reference(void **sta
 	assert_int_equal(slot_put(&slot).fault, MSLOT_FAULT_NONE);
 	assert_int_equal(slot_put(&slot).fault, MSLOT_FAULT_OVER_DROP);
 	assert_word(STATE_SHARED, 0, 1);
-	assert_int_equal(slot_drop_raw(&slot, &is_last), MSLOT_OK);
-	assert_true(is_last);
+	assert_int_equal(slot_drop_raw(&slot, &retired), MSLOT_OK);
+	assert_int_equal(retired, slot_word(&slot));
+	assert_int_equal(state_of(retired), STATE_RETIRED);
 }
 
 /* into_raw of a handle that another thread drops at the same moment. */

@@ -112,7 +112,7 @@ struct mslot_region_config {
  * Errors:   INVALID: `config` NULL, no frames, a shift out of range, node ranges that do not ascend from the base, a
  *           node that is not there, may not be used or has no memory; NOT_ALIGNED: `base_paddr`, or the start of a
  *           node range; OUT_OF_BOUND: the range wraps around, or a node range starts past its end; NO_MEMORY: no
- *           address space for the slots.
+ *           address space for the slots, or the machine's topology could not be read.
  * Source:   vostd `MetaRegionOwners`.
  */
 MSLOT_API MSLOT_MUST_USE struct mslot_region *mslot_region_create(const struct mslot_region_config *config,
@@ -127,8 +127,10 @@ MSLOT_API MSLOT_MUST_USE struct mslot_region *mslot_region_create(const struct m
  * Order:    as mslot_barrier().
  * Progress: blocking (grace periods, and walks as mslot_audit()'s).
  * Context:  any thread, registered or not, outside reader sections and on_drop.
- * Errors:   IN_USE: a handle or a forgotten reference is out, and nothing is freed; BUSY: called inside a
- *           reader section or from on_drop; NO_MEMORY: as mslot_barrier().
+ * Errors:   IN_USE: a handle or a forgotten reference is out, and nothing is freed. It may also be out in a retired
+ *           frame of another region, if several such drop each other by on_drop before the last one drops it: then
+ *           try again after mslot_barrier(). BUSY: called inside a reader section or from on_drop; NO_MEMORY: as
+ *           mslot_barrier().
  */
 MSLOT_API enum mslot_err mslot_region_destroy(struct mslot_region *region);
 

@@ -2,7 +2,8 @@
  *
  * The door to hwloc.
  *
- * Promises: the topology is read once, without moving the calling thread; after that only numa_bind() may allocate.
+ * Promises: the topology is read once, without moving the calling thread, and again only where that failed; after that
+ *           only numa_bind() may allocate.
  * Needs:    hwloc 2. Its variables HWLOC_SYNTHETIC and HWLOC_XMLFILE put another machine in place of this one; then
  *           binding does nothing, and processors are taken for those of that machine by their numbers.
  * Read:     is_nearer() for what "near" means, read_machine() for what is kept.
@@ -16,8 +17,9 @@
 #include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* Written by read_machine(), once. */
+/* Written by numa_init(); who has called it, or has a region that was made after that, may read. */
 static struct {
 	hwloc_topology_t topology;
 	unsigned nr_nodes, nr_with_memory, nr_cpus;
@@ -126,18 +128,22 @@ static bool read_nodes(void)
 	return true;
 }
 
-static void read_machine(void)
+static bool read_machine(void)
 {
 	struct hwloc_distances_s *found = NULL;
 	unsigned nr = 1;
 
 	if (hwloc_topology_init(&machine.topology))
-		return;
+		return false;
 	/* Reading must not move the thread that happens to be first. */
 	if (hwloc_topology_set_flags(machine.topology, HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING) ||
 	    hwloc_topology_load(machine.topology) || !read_nodes()) {
-		machine.nr_nodes = machine.nr_with_memory = 0;
-		return;
+		free(machine.nodes);
+		free(machine.nearest);
+		free(machine.node_of_cpu);
+		hwloc_topology_destroy(machine.topology);
+		memset(&machine, 0, sizeof(machine));
+		return false;
 	}
 	if (!hwloc_distances_get_by_type(machine.topology, HWLOC_OBJ_NUMANODE, &nr, &found,
 					 HWLOC_DISTANCES_KIND_MEANS_LATENCY, 0) &&
@@ -145,24 +151,28 @@ static void read_machine(void)
 		latencies = found;
 	for (unsigned from = 0; from < machine.nr_nodes; from++)
 		sort_nearest(from, machine.nearest + (size_t)from * machine.nr_with_memory);
+	return true;
 }
 
-static void need_machine(void)
+bool numa_init(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER;
+	static bool is_read;
+	bool is_there;
 
-	pthread_once(&once, read_machine);
+	pthread_mutex_lock(&reading);
+	is_there = is_read = is_read || read_machine();
+	pthread_mutex_unlock(&reading);
+	return is_there;
 }
 
 unsigned numa_nr_nodes(void)
 {
-	need_machine();
 	return machine.nr_nodes;
 }
 
 unsigned numa_node(unsigned os_number)
 {
-	need_machine();
 	for (unsigned node = 0; node < machine.nr_nodes; node++)
 		if (machine.nodes[node]->os_index == os_number)
 			return has_memory(node) ? node : NUMA_NONE;
@@ -171,7 +181,6 @@ unsigned numa_node(unsigned os_number)
 
 unsigned numa_here(void)
 {
-	need_machine();
 	/* Not cached: the kernel keeps it up to date in the thread's own memory, at some 4 ns a look. */
 	unsigned cpu = (unsigned)sched_getcpu();
 	return cpu < machine.nr_cpus ? machine.node_of_cpu[cpu] : 0;
@@ -179,7 +188,6 @@ unsigned numa_here(void)
 
 unsigned numa_nearest(unsigned from, unsigned nth)
 {
-	need_machine();
 	if (from >= machine.nr_nodes || nth >= machine.nr_with_memory)
 		return NUMA_NONE;
 	return machine.nearest[(size_t)from * machine.nr_with_memory + nth];
@@ -187,7 +195,6 @@ unsigned numa_nearest(unsigned from, unsigned nth)
 
 void numa_bind(void *start, size_t bytes, unsigned node)
 {
-	need_machine();
 	/* Nothing to choose. */
 	if (machine.nr_nodes < 2 || node >= machine.nr_nodes)
 		return;

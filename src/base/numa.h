@@ -13,7 +13,9 @@
 
 #define NUMA_NONE (~0u)
 
-/* 0 where the topology cannot be read. */
+/* Before any other call: reads the topology, unless that is done. False where memory does not suffice, or it cannot be
+ * read: then there are no nodes, until another call succeeds. */
+bool numa_init(void);
 unsigned numa_nr_nodes(void);
 /* The node that has the operating system's number `os_number` and has memory, or NUMA_NONE. */
 unsigned numa_node(unsigned os_number);

@@ -230,13 +230,13 @@ FLATTEN struct mslot_frame *mslot_frame_from_raw(struct mslot_region *region, ui
 static NOINLINE enum mslot_err drop_raw_slow(struct mslot_region *region, uint64_t paddr)
 {
 	enum mslot_err err = MSLOT_OK;
-	bool is_last = false;
+	uint64_t retired;
 	struct slot *slot;
 
 	HARDENED_REGISTERED("mslot_frame_drop_raw", MSLOT_INVALID);
 	slot = region_slot(region, paddr, &err);
-	if (slot && !(err = slot_drop_raw(slot, &is_last)) && is_last)
-		reclaim_slot(slot, slot_word(slot));
+	if (slot && !(err = slot_drop_raw(slot, &retired)) && retired)
+		reclaim_slot(slot, retired);
 	return err;
 }
 

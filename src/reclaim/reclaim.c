@@ -47,7 +47,12 @@ static void recycle(struct slot *slot, struct mslot_region *region, const struct
 	if (type->on_drop)
 		type->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));
 	unsigned attention = give_back_begin(slot);
-	if (slot_recycle(slot, slot_word(slot)))
+	uint64_t retired = slot_word(slot);
+	/* Not to be given back, so that hints will not know of it: reset as unused, or a refused forget of a dead
+	 * handle is in the word. */
+	if (UNLIKELY(state_raw(retired) != 0))
+		region_disprove_hints(region);
+	if (slot_recycle(slot, retired))
 		give_back(slot, attention);
 }
 

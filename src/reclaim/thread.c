@@ -14,9 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t exit_key;
-static bool has_key;
 
 void reclaim_leave(struct reclaim_thread *self)
 {
@@ -68,9 +66,17 @@ enum mslot_err reclaim_spawn(void *(*fn)(void *arg), void *arg)
 	return err ? MSLOT_NO_MEMORY : MSLOT_OK;
 }
 
-static void make_key(void)
+/* Not by pthread_once(): where it fails, the next thread is to try again. */
+static bool make_key(void)
 {
-	has_key = pthread_key_create(&exit_key, unregister) == 0;
+	static pthread_mutex_t key_lock = PTHREAD_MUTEX_INITIALIZER;
+	static bool is_made;
+	bool is_there;
+
+	pthread_mutex_lock(&key_lock);
+	is_there = is_made = is_made || pthread_key_create(&exit_key, unregister) == 0;
+	pthread_mutex_unlock(&key_lock);
+	return is_there;
 }
 
 enum mslot_err mslot_thread_register(void)
@@ -79,8 +85,7 @@ enum mslot_err mslot_thread_register(void)
 
 	if (reclaim_self)
 		return MSLOT_INVALID;
-	pthread_once(&key_once, make_key);
-	if (!has_key)
+	if (!make_key())
 		return MSLOT_NO_MEMORY;
 	self = aligned_alloc(MSLOT_SLOT_BYTES,
 			     (sizeof(*self) + MSLOT_SLOT_BYTES - 1) & ~(size_t)(MSLOT_SLOT_BYTES - 1));

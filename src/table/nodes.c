@@ -20,6 +20,8 @@ enum mslot_err nodes_check(const struct mslot_region_config *config, unsigned sh
 
 	if (config->nr_node_ranges > NR_RANGES_MOST || (config->nr_node_ranges && !config->node_ranges))
 		return MSLOT_INVALID;
+	if (config->nr_node_ranges && !numa_init())
+		return MSLOT_NO_MEMORY;
 	for (unsigned i = 0; i < config->nr_node_ranges; i++) {
 		const struct mslot_node_range *range = &config->node_ranges[i];
 		uint64_t offset = range->start - config->base_paddr;

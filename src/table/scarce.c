@@ -24,6 +24,16 @@ static bool scarce_swap(struct mslot_region *region, uint64_t *word, uint64_t ne
 						     memory_order_relaxed);
 }
 
+/* Begins or ends an episode. */
+static bool scarce_swap_episode(struct mslot_region *region, uint64_t *word, uint64_t next)
+{
+	/* [acquire:settled] attention was called before the count was settled. So a pass which need not call it itself
+	 * releases it all the same, and who ends the episode gives up what was called before.
+	 * [relaxed] others count. */
+	return atomic_compare_exchange_weak_explicit(&region->scarce, word, next, memory_order_acquire,
+						     memory_order_relaxed);
+}
+
 /* It is on, and in the same episode as the other word. */
 static bool is_of(uint64_t word, uint64_t other)
 {
@@ -46,7 +56,7 @@ uint64_t scarce_begin(struct mslot_region *region)
 		if (word & SCARCE_ON && !(word & SCARCE_SETTLED))
 			return 0;
 		next = SCARCE_ON | ((word + SCARCE_EPISODE_ONE) & (SCARCE_SETTLED - SCARCE_EPISODE_ONE));
-	} while (!scarce_swap(region, &word, next));
+	} while (!scarce_swap_episode(region, &word, next));
 	if (!(word & SCARCE_ON))
 		/* [relaxed] slot_call_attention() releases it. */
 		atomic_fetch_add_explicit(&scarce_attention, SCARCE_ATTENTION_ONE, memory_order_relaxed);
@@ -62,7 +72,7 @@ void scarce_end(struct mslot_region *region, uint64_t episode)
 	do
 		if (!is_of(word, episode))
 			return;
-	while (!scarce_swap(region, &word, word & ~(SCARCE_ON | SCARCE_SETTLED)));
+	while (!scarce_swap_episode(region, &word, word & ~(SCARCE_ON | SCARCE_SETTLED)));
 	/* [relaxed] as above. */
 	atomic_fetch_sub_explicit(&scarce_attention, SCARCE_ATTENTION_ONE, memory_order_relaxed);
 }

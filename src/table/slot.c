@@ -334,19 +334,21 @@ bool slot_drop_raw_quick(struct slot *slot)
 	return LIKELY(state_has_raw(word) && word >= LIVE_ONE) && swap_release_last_put(slot, &word, word - RAW_ONE);
 }
 
-enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last)
+enum mslot_err slot_drop_raw(struct slot *slot, uint64_t *retired)
 {
 	uint64_t word = slot_word(slot), next;
 
-	*is_last = false;
+	*retired = 0;
 	for (;;) {
 		enum mslot_err err = state_drop_raw(word, &next);
+		bool is_last = !err && state_of(next) == STATE_RETIRED;
 
 		if (err)
 			return err;
-		*is_last = state_of(next) == STATE_RETIRED;
-		if (*is_last ? swap_retire(slot, &word, next) : swap_release_last_put(slot, &word, next))
+		if (is_last ? swap_retire(slot, &word, next) : swap_release_last_put(slot, &word, next)) {
+			*retired = is_last ? next : 0;
 			return MSLOT_OK;
+		}
 	}
 }
 

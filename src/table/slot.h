@@ -80,7 +80,8 @@ struct slot_verdict slot_forget(struct slot *slot, uint64_t delta);
 bool slot_from_raw_quick(struct slot *slot);
 enum mslot_err slot_from_raw(struct slot *slot);
 bool slot_drop_raw_quick(struct slot *slot);
-enum mslot_err slot_drop_raw(struct slot *slot, bool *is_last);
+/* *retired: the word, if that was the last reference, else 0. */
+enum mslot_err slot_drop_raw(struct slot *slot, uint64_t *retired);
 
 enum mslot_err slot_try_unique(struct slot *slot, bool seen_by_readers);
 bool slot_share(struct slot *slot, uint64_t *seen);

@@ -102,7 +102,22 @@ static void has_counted_all(void)
 	MODEL_CHECK(!(seen & SCARCE_SETTLED) || (seen & SCARCE_COUNT) >= nr_unused);
 }
 
+static struct mslot_unique *unique_0;
+
+static void hold_0_unique(void)
+{
+	MODEL_CHECK(unique_0 = mslot_unique_claim(model_region, MODEL_PADDR(0), &type, &one, NULL));
+	for (unsigned i = 1; i < MODEL_FRAMES; i++)
+		MODEL_CHECK(frames[i] = mslot_frame_claim(model_region, MODEL_PADDR(i), &type, &one, NULL));
+}
+
+static void share_0_and_drop(void)
+{
+	mslot_frame_drop(mslot_unique_share(unique_0));
+}
+
 const struct model models[] = {
+	{"scarce/two-settle-share-drop", 2, hold_0_unique, has_counted_all, {settle, share_0_and_drop, settle}},
 	{"scarce/settle-drop", 3, hold_all, has_counted_all, {settle, drop_0}},
 	{"scarce/settle-own", 3, hold_all, has_counted_all, {settle, own_0_and_drop}},
 	{"scarce/settle-drop-claim", 2, hold_all, has_counted_all, {settle, drop_0, claim_0}},

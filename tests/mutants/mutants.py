@@ -96,12 +96,26 @@ RECLAIM = [
     ("a reader section outlives its thread", "reclaim/thread.c",
      "\twhile (grace_in_section())\n\t\tgrace_read_unlock();\n", ""),
     ("on_drop runs after the frame is free", "reclaim/reclaim.c",
-     "\tif (type->on_drop)\n\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));\n"
+     "\tif (type->on_drop)\n"
+     "\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));\n"
      "\tunsigned attention = give_back_begin(slot);\n"
-     "\tif (slot_recycle(slot, slot_word(slot)))\n\t\tgive_back(slot, attention);",
+     "\tuint64_t retired = slot_word(slot);\n"
+     "\t/* Not to be given back, so that hints will not know of it: reset as unused, or a refused forget of a dead\n"
+     "\t * handle is in the word. */\n"
+     "\tif (UNLIKELY(state_raw(retired) != 0))\n"
+     "\t\tregion_disprove_hints(region);\n"
+     "\tif (slot_recycle(slot, retired))\n"
+     "\t\tgive_back(slot, attention);\n",
      "\tunsigned attention = give_back_begin(slot);\n"
-     "\tif (slot_recycle(slot, slot_word(slot)))\n\t\tgive_back(slot, attention);\n"
-     "\tif (type->on_drop)\n\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));"),
+     "\tuint64_t retired = slot_word(slot);\n"
+     "\t/* Not to be given back, so that hints will not know of it: reset as unused, or a refused forget of a dead\n"
+     "\t * handle is in the word. */\n"
+     "\tif (UNLIKELY(state_raw(retired) != 0))\n"
+     "\t\tregion_disprove_hints(region);\n"
+     "\tif (slot_recycle(slot, retired))\n"
+     "\t\tgive_back(slot, attention);\n"
+     "\tif (type->on_drop)\n"
+     "\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));\n"),
     ("on_drop recurses", "reclaim/reclaim.c", "\tif (immediate.running)\n\t\treturn;\n", ""),
     ("a queue is collected before a grace period", "reclaim/grace_thread.c",
      "&thread->queue[1 - reclaim_active(thread)];\n", "&thread->queue[reclaim_active(thread)];\n"),
@@ -163,6 +177,7 @@ RANGES = [
 # What a thread remembers of free frames.
 CACHES = [
     ("a drop finds hints being made, and tells nobody", "table/give_back.h", "\t\t\tregion_disprove_hints(region);", "\t\t\t;"),
+    ("a forget of a dead handle hides its frame", "reclaim/reclaim.c", "\t\tregion_disprove_hints(region);", "\t\t;"),
     ("a hole disproves hints", "alloc/hole.c", "\tcache_has_indexes(region);\n\tfirst", "\tfirst"),
     ("a reset that is refused takes the hint", "handle/unique.c",
      "\tunique_retire(unique_slot(unique), false,",

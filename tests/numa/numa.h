@@ -66,6 +66,7 @@ static struct bound {
 	unsigned node;
 } bound[64];
 static unsigned nr_bound, nr_loads;
+static bool loads_fail;
 
 int __wrap_hwloc_set_area_membind(hwloc_topology_t topology, const void *start, size_t bytes, hwloc_const_bitmap_t set,
 				  hwloc_membind_policy_t policy, int flags);
@@ -85,7 +86,7 @@ int __wrap_hwloc_topology_load(hwloc_topology_t topology);
 int __wrap_hwloc_topology_load(hwloc_topology_t topology)
 {
 	nr_loads++;
-	return __real_hwloc_topology_load(topology);
+	return loads_fail ? -1 : __real_hwloc_topology_load(topology);
 }
 
 /* ---- a region over all nodes that have memory ---- */

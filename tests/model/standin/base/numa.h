@@ -7,6 +7,7 @@
 
 #define NUMA_NONE (~0u)
 
+#define numa_init() true
 #define numa_nr_nodes() 1u
 #define numa_node(os_number) (os_number)
 #define numa_here() 0u
