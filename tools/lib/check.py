@@ -23,8 +23,8 @@ import rules  # noqa: E402
 GCC = {"CC": "gcc", "CXX": "g++"}
 CLANG = {"CC": "clang", "CXX": "clang++"}
 # Sanitized shared libraries leave the runtime's symbols to the program.
-TSAN = ["-Db_sanitize=thread", "-Db_lundef=false", "--buildtype=debugoptimized"]
-ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "--buildtype=debugoptimized"]
+TSAN = ["-Db_sanitize=thread", "--buildtype=debugoptimized"]
+ASAN = ["-Db_sanitize=address,undefined", "--buildtype=debugoptimized"]
 
 passed = failed = 0
 
