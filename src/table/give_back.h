@@ -117,6 +117,9 @@ static inline void give_back(struct slot *slot, unsigned attention)
 	/* [relaxed] our own. It was allocated from there, and is there still. */
 	if (LIKELY(atomic_load_explicit(&free_cache.own.hot, memory_order_relaxed) == slot))
 		return;
+	/* Whatever region was there when the row was taken: who empties it looks which one is. */
+	if (LIKELY(free_row_add(&free_cache.own, slot)) || free_row_add(&free_cache.freed, slot))
+		return;
 	/* NULL: the slot was the last that was in use, and another thread has just ended the region. */
 	struct mslot_region *region = slot_region(slot);
 	if (UNLIKELY(!region) || !region_has_hints(region)) {
@@ -125,8 +128,6 @@ static inline void give_back(struct slot *slot, unsigned attention)
 			region_disprove_hints(region);
 		return;
 	}
-	if (LIKELY(free_row_add(&free_cache.own, slot)) || free_row_add(&free_cache.freed, slot))
-		return;
 	give_back_upward()->give_back(slot);
 }
 
