@@ -278,6 +278,8 @@ bool replay_run(const struct replay_config *configs, unsigned nr, const struct t
 
 	impl_is_oversubscribed = configs->nr_threads > (configs->place ? place_nr_cpus(configs->place) : nr_cpus());
 	memset(results, 0, nr * sizeof(*results));
+	if (!ok)
+		snprintf(results->error, sizeof(results->error), "no memory for the tables");
 	while (ok && opened < nr) {
 		ok = run_open(&runs[opened], &configs[opened], nr, trace, &results[opened]);
 		opened++;

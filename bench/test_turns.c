@@ -58,6 +58,41 @@ static void several_take_turns(void **state)
 	}
 }
 
+/* Who had the turn, one letter a round. */
+static char turns[32];
+static unsigned nr_turns;
+
+#define NOTES_ITS_TURN(letter, name)                                                                                   \
+	static struct mslot_frame *letter##_claim(struct mslot_region *region, uint64_t paddr,                         \
+						  const struct mslot_type *type, const void *meta,                     \
+						  enum mslot_err *why)                                                 \
+	{                                                                                                              \
+		turns[nr_turns++] = #letter[0];                                                                        \
+		return impl_find(name)->frame_claim(region, paddr, type, meta, why);                                   \
+	}
+NOTES_ITS_TURN(a, "mslot")
+NOTES_ITS_TURN(b, "slot-fas")
+
+static void one_round_follows_another_ones(void **state)
+{
+	struct trace_event events[] = {{.op = 'A'}, {.op = 'F'}};
+	struct trace trace = {.name = "right", .nr_cpus = 1, .nr_frames = 1, .nr_events = 2, .events = events};
+	struct impl a = *impl_find("mslot"), b = *impl_find("slot-fas");
+	struct replay_config configs[] = {{.impl = &a, .nr_threads = 1, .rounds = 3},
+					  {.impl = &b, .nr_threads = 1, .rounds = 3}};
+	struct replay_result results[2];
+
+	(void)state;
+	a.frame_claim = a_claim;
+	b.frame_claim = b_claim;
+	assert_true(replay_run(configs, 2, &trace, results));
+	assert_string_equal(turns, "ababab");
+	for (unsigned i = 0; i < 2; i++) {
+		samples_free(&results[i].latency);
+		samples_free(&results[i].round_ns);
+	}
+}
+
 static void who_fails_ends_all_turns(void **state)
 {
 	struct trace_event events[] = {{.op = 'A'}, {.op = 'A'}};
@@ -107,6 +142,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(several_take_turns),
+		cmocka_unit_test(one_round_follows_another_ones),
 		cmocka_unit_test(who_fails_ends_all_turns),
 		cmocka_unit_test(what_waits_for_a_step_that_was_never_done_is_not_applied),
 	};

@@ -18,8 +18,8 @@
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define COLD __attribute__((cold, noinline))
-/* A public call that is one move: what it calls becomes part of it, so that it saves no registers. A store to the
- * stack before a locked instruction makes that one slower. Calls that would spoil this are NOINLINE or COLD. */
+/* What it calls becomes part of it. A public call that is one move then saves no registers: a store to the stack before
+ * a locked instruction makes that one slower. Calls that would spoil this are NOINLINE or COLD. */
 #define FLATTEN __attribute__((flatten))
 #define NOINLINE __attribute__((noinline))
 

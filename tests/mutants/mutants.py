@@ -70,6 +70,20 @@ MOVES = [
      "uint64_t again = atomic_load_explicit(&slot->state, memory_order_acquire);", "uint64_t again = word;"),
 ]
 
+# What ends an incarnation, in its order.
+ON_DROP = (
+    "\tif (type->on_drop)\n"
+    "\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));\n")
+RECYCLE = (
+    "\tunsigned attention = give_back_begin(slot);\n"
+    "\tuint64_t retired = slot_word(slot);\n"
+    "\t/* Not to be given back, so that hints will not know of it: reset as unused, or a refused forget of a dead\n"
+    "\t * handle is in the word. */\n"
+    "\tif (UNLIKELY(state_raw(retired) != 0))\n"
+    "\t\tregion_disprove_hints(region);\n"
+    "\tif (slot_recycle(slot, retired))\n"
+    "\t\tgive_back(slot, attention);\n")
+
 # Reclaim loses something, or hurries.
 RECLAIM = [
     ("no grace period: deferred types are recycled at once", "reclaim/reclaim.c",
@@ -95,27 +109,7 @@ RECLAIM = [
     ("a thread that ends stays in the registry", "reclaim/registry.c", "\t*at = thread->next;\n", ""),
     ("a reader section outlives its thread", "reclaim/thread.c",
      "\twhile (grace_in_section())\n\t\tgrace_read_unlock();\n", ""),
-    ("on_drop runs after the frame is free", "reclaim/reclaim.c",
-     "\tif (type->on_drop)\n"
-     "\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));\n"
-     "\tunsigned attention = give_back_begin(slot);\n"
-     "\tuint64_t retired = slot_word(slot);\n"
-     "\t/* Not to be given back, so that hints will not know of it: reset as unused, or a refused forget of a dead\n"
-     "\t * handle is in the word. */\n"
-     "\tif (UNLIKELY(state_raw(retired) != 0))\n"
-     "\t\tregion_disprove_hints(region);\n"
-     "\tif (slot_recycle(slot, retired))\n"
-     "\t\tgive_back(slot, attention);\n",
-     "\tunsigned attention = give_back_begin(slot);\n"
-     "\tuint64_t retired = slot_word(slot);\n"
-     "\t/* Not to be given back, so that hints will not know of it: reset as unused, or a refused forget of a dead\n"
-     "\t * handle is in the word. */\n"
-     "\tif (UNLIKELY(state_raw(retired) != 0))\n"
-     "\t\tregion_disprove_hints(region);\n"
-     "\tif (slot_recycle(slot, retired))\n"
-     "\t\tgive_back(slot, attention);\n"
-     "\tif (type->on_drop)\n"
-     "\t\ttype->on_drop(slot->meta, slot_paddr(region, slot), slot_memory(region, slot));\n"),
+    ("on_drop runs after the frame is free", "reclaim/reclaim.c", ON_DROP + RECYCLE, RECYCLE + ON_DROP),
     ("on_drop recurses", "reclaim/reclaim.c", "\tif (immediate.running)\n\t\treturn;\n", ""),
     ("a queue is collected before a grace period", "reclaim/grace_thread.c",
      "&thread->queue[1 - reclaim_active(thread)];\n", "&thread->queue[reclaim_active(thread)];\n"),

@@ -178,7 +178,7 @@ def replays(binary, wanted, plan, raw_folder, progress):
     runs = [(trace, mode, count) for trace, mode in wanted for count in plan["threads"]
             if count > 1 and (mode == "address" or count <= nr_cpus())]
     # On how many impls the replay is measured in the mean.
-    width = sum(len(impls[mode]) for _, mode, _ in runs) / len(runs)
+    width = sum(len(impls[mode]) for _, mode, _ in runs) / max(len(runs), 1)
     start, seconds, measured, beside = time.monotonic(), longest, 0.0, REPLAY_BESIDE
     for done, (i, run) in enumerate((i, run) for i in range(repetitions) for run in runs):
         (trace, mode, count), spent = run, time.monotonic() - start
