@@ -115,7 +115,8 @@ static bool take_place(int *argc, char **argv)
 	return place;
 }
 
-/* Repetitions are to take turns, unless the command line says otherwise: what comes later there wins. */
+/* Repetitions are to take turns, unless the command line says otherwise: what comes later there wins. Gives `argv`, or
+ * a longer one to be freed. */
 static char **interleave(int *argc, char **argv)
 {
 	static char turns[] = "--benchmark_enable_random_interleaving=true";
@@ -154,8 +155,10 @@ int main(int argc, char **argv)
 	bench_allocs();
 	mslot_thread_offline();
 	gbench_on_wait(wait_offline);
-	argv = interleave(&argc, argv);
-	int status = gbench_main(argc, argv);
+	char **flags = interleave(&argc, argv);
+	int status = gbench_main(argc, flags);
+	if (flags != argv)
+		free(flags);
 	mslot_thread_online();
 	mslot_thread_unregister();
 	place_free(place);
