@@ -2,8 +2,8 @@
  *
  * metaslot-stress: runs one mix on many threads, then asks the audit.
  *
- * Promises: exit 0 held, 1 broken, 2 usage, 77 cannot run here; what was asked for as JSON or summary is written in
- *           both of the first two cases, or the status is 1.
+ * Promises: exit 0 held, 1 broken, 2 usage, 77 cannot run here, 130 or 143 held until SIGINT or SIGTERM; what was asked
+ *           for as JSON or summary is written wherever the audit was asked, or the status is 1.
  * Read:     main(), run(), finish(). A thread that sees something broken says so and stays where it is, as the table
  *           can no longer be trusted; the main thread then reports what there is and ends the process.
  */
@@ -14,6 +14,7 @@
 #include "report.h"
 #include "soak.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -27,6 +28,8 @@ struct run stress_run;
 struct mslot_region *stress_region;
 struct mslot_node_range stress_nodes[STRESS_NODES_MOST];
 unsigned stress_nr_nodes;
+
+static volatile sig_atomic_t signal_to_stop; /* 0: none has come */
 
 double stress_now(void)
 {
@@ -109,7 +112,29 @@ static _Noreturn void finish(void)
 	/* exit(), so that sanitizers have their say; but not beside stuck threads. */
 	if (what)
 		_exit(1);
+	if (signal_to_stop && written)
+		exit(128 + signal_to_stop);
 	exit(written ? 0 : 1);
+}
+
+static void on_signal_to_stop(int signal)
+{
+	int saved = errno;
+
+	signal_to_stop = signal;
+	workers_post();
+	errno = saved;
+}
+
+/* The first SIGINT or SIGTERM ends the run early, with its audit; the second one the process. Ignored ones stay so. */
+static void catch_signals_to_stop(void)
+{
+	static const int signals[] = {SIGINT, SIGTERM};
+	struct sigaction stop = {.sa_handler = on_signal_to_stop, .sa_flags = SA_RESTART | (int)SA_RESETHAND}, was;
+
+	for (unsigned i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		if (!sigaction(signals[i], NULL, &was) && was.sa_handler != SIG_IGN)
+			sigaction(signals[i], &stop, NULL);
 }
 
 static _Noreturn void cannot_run(const char *why)
@@ -152,6 +177,8 @@ static void prepare(void)
 	faults_begin();
 	if (kill_is_child())
 		kill_begin();
+	else
+		catch_signals_to_stop();
 }
 
 /* Looks on until time is up. */
@@ -160,7 +187,7 @@ static void look_on(double seconds)
 	const struct options *options = &stress_run.options;
 	double next_audit = options->audit_seconds;
 
-	for (double elapsed = 0; (elapsed = stress_now() - stress_run.started_at) < seconds;) {
+	for (double elapsed = 0; (elapsed = stress_now() - stress_run.started_at) < seconds && !signal_to_stop;) {
 		double left = seconds - elapsed;
 		if (atomic_load(&stress_run.broken))
 			finish();
@@ -173,10 +200,12 @@ static void look_on(double seconds)
 		}
 		stress_nap_until_post(left < 0.2 ? left : 0.2);
 	}
-	report_progress(options, seconds);
+	report_progress(options, stress_now() - stress_run.started_at);
 	stress_run.rss_end_kib = stress_rss_kib();
 	if (isatty(STDOUT_FILENO))
 		putchar('\n');
+	if (signal_to_stop)
+		printf("stopped by signal %d\n", (int)signal_to_stop);
 }
 
 static void check_the_end(void)
