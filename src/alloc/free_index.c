@@ -304,12 +304,16 @@ static bool find_in_row(struct free_index *index, uint64_t nr, uint64_t align, u
 {
 	uint64_t from = *at;
 
-	for (uint64_t row = from / 64; tree_next(&index->taken, 1, &row); row++) {
+	for (uint64_t row = from / 64, next; tree_next(&index->taken, 1, &row); row = next) {
+		next = round_up_row(index, row, align);
+		if (next != row)
+			continue;
+		next = row + 1;
 		uint64_t starts = run_starts(free_of_row(index, row), nr, align);
 
 		if (row == from / 64)
 			starts &= FULL << from % 64;
-		if (starts && round_up_row(index, row, align) == row) {
+		if (starts) {
 			*at = row * 64 + (unsigned)__builtin_ctzll(starts);
 			return true;
 		}
