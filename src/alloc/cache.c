@@ -234,7 +234,7 @@ static uint64_t take_row(const struct mslot_region *region, unsigned node, uint6
 	for (struct node_range *range; !mask && (range = range_walk_next(region, &walk));) {
 		struct free_index *index = range->hints;
 		/* Whole cache lines of the summary apart, or all from the first row on where there are so few. */
-		uint64_t from = (free_index_nr_rows(index->nr_frames) * free_cache.place >> 32) & ~UINT64_C(511);
+		uint64_t from = (free_index_nr_rows(index->nr_frames) / 512 * free_cache.place >> 32) * 512;
 
 		mask = free_index_take_row(index, from, row);
 	}
