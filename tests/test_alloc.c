@@ -2,6 +2,8 @@
  *
  * Finding free frames: what the calls give, what they refuse, and that "none" is only said when there is none.
  */
+#include "table/give_back.h"
+
 #include "util.h"
 
 static const struct mslot_alloc_options may_wait = {.flags = MSLOT_ALLOC_MAY_WAIT};
@@ -151,6 +153,58 @@ static void retired_frames_are_waited_for_where_that_is_allowed(void **state)
 	assert_err(why, MSLOT_NO_MEMORY);
 	for (unsigned i = 0; i < NR_FRAMES; i++)
 		mslot_frame_drop(frames[i]);
+}
+
+static struct mslot_segment held_by_on_drop;
+
+static void drop_what_is_held(void *meta, uint64_t paddr, void *memory)
+{
+	(void)meta;
+	(void)paddr;
+	(void)memory;
+	mslot_segment_drop(&held_by_on_drop);
+}
+
+/* What it holds is not retired before. */
+static void what_a_retired_frame_holds_is_waited_for(void **state)
+{
+	static const struct mslot_type holder = {
+		.meta_bytes = sizeof(struct meta), .meta_align = 8, .on_drop = drop_what_is_held};
+	struct mslot_segment run;
+	(void)state;
+	struct mslot_frame *frame = alloc_one(&holder);
+
+	assert_err(mslot_alloc_segment(region, NR_FRAMES - 1, 1, &immediate, NULL, NULL, NULL, &held_by_on_drop),
+		   MSLOT_OK);
+	mslot_frame_drop(frame);
+	assert_err(mslot_alloc_segment(region, 2, 1, &immediate, NULL, NULL, &may_wait, &run), MSLOT_OK);
+	mslot_segment_drop(&run);
+}
+
+/* While a region counts, all drops of all regions take a slower path. */
+static void a_small_region_counts_while_it_is_full_only(void **state)
+{
+	enum mslot_err why = MSLOT_OK;
+	struct mslot_frame *frames[NR_FRAMES];
+	(void)state;
+
+	for (unsigned nr = 1; nr <= NR_FRAMES; nr++) {
+		struct mslot_region *small = mslot_region_create(&(struct mslot_region_config){.nr_frames = nr}, NULL);
+		assert_non_null(small);
+		/* By address, so that hints do not tell. */
+		for (unsigned i = 0; i < nr; i++)
+			assert_non_null(frames[i] = mslot_frame_claim(small, i * FRAME, &immediate, NULL, NULL));
+		assert_null(mslot_alloc_frame(small, &immediate, NULL, &may_wait, &why));
+		assert_err(why, MSLOT_NO_MEMORY);
+		assert_int_equal(scarce_attention & ~GIVE_BACK_WANTED, 0);
+		assert_null(mslot_alloc_frame(small, &immediate, NULL, NULL, &why));
+		assert_err(why, MSLOT_NO_MEMORY);
+		assert_int_equal(scarce_attention & ~GIVE_BACK_WANTED, SCARCE_ATTENTION_ONE);
+		for (unsigned i = 0; i < nr; i++)
+			mslot_frame_drop(frames[i]);
+		assert_int_equal(scarce_attention & ~GIVE_BACK_WANTED, 0);
+		assert_err(mslot_region_destroy(small), MSLOT_OK);
+	}
 }
 
 static void the_payload_is_zeroed_where_that_is_asked_for(void **state)
@@ -307,6 +361,8 @@ int main(void)
 		TEST(frames_claimed_by_address_and_allocated_mix),
 		TEST(a_frame_that_was_not_given_back_is_found_before_none_is_said),
 		TEST(retired_frames_are_waited_for_where_that_is_allowed),
+		TEST(what_a_retired_frame_holds_is_waited_for),
+		TEST(a_small_region_counts_while_it_is_full_only),
 		TEST(the_payload_is_zeroed_where_that_is_asked_for),
 		TEST(a_run_is_contiguous_aligned_and_filled),
 		TEST(a_run_is_found_if_it_exists),

@@ -219,8 +219,8 @@ static struct slot *find_by_slots(const struct request *request, bool waits, boo
 	struct mslot_region *region = request->region;
 
 	for (;;) {
-		/* Only one of us settles; and a count says nothing of runs, nor of nodes. */
-		uint64_t episode = is_of_any_frame(request) ? scarce_begin(region) : 0;
+		/* Only one of us settles; and a count says nothing of runs, nor of nodes, nor of retired frames. */
+		uint64_t episode = !waits && is_of_any_frame(request) ? scarce_begin(region) : 0;
 		struct pass before = pass_over(request, episode), after;
 
 		if (episode && before.has_found)
@@ -259,7 +259,7 @@ struct slot *request_find(const struct request *request, enum mslot_err *err)
 	*err = MSLOT_NO_MEMORY;
 	if (request->nr_frames > region->nr_frames)
 		return NULL;
-	for (bool waits = request->flags & MSLOT_ALLOC_MAY_WAIT;;) {
+	for (bool waits = request->flags & MSLOT_ALLOC_MAY_WAIT, has_waited = false;;) {
 		bool may_come = false,
 		     may_prove = !waits && is_of_any_frame(request) && region_hints_stage(region) == HINTS_MADE;
 
@@ -274,6 +274,12 @@ struct slot *request_find(const struct request *request, enum mslot_err *err)
 				return NULL;
 			cache_publish(region);
 			slot = find_by_hints(request);
+		}
+		/* A grace period takes less time than a look at every slot. */
+		if (!slot && waits && !has_waited) {
+			has_waited = true;
+			if (!mslot_barrier(region))
+				continue;
 		}
 		if (!slot)
 			slot = find_by_slots(request, waits, &may_come);

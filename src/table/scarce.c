@@ -43,8 +43,10 @@ static bool is_of(uint64_t word, uint64_t other)
 /* Counting makes claims dearer; where an eighth is free again, many follow before the next pass. */
 static uint64_t scarce_limit(const struct mslot_region *region)
 {
-	uint64_t limit = region->nr_frames / 8 + 8;
+	uint64_t limit = region->nr_frames / 8 + 8, half = region->nr_frames / 2;
 
+	if (limit > half)
+		return half;
 	return limit < SCARCE_COUNT / 4 ? limit : SCARCE_COUNT / 4;
 }
 
