@@ -23,9 +23,9 @@ enum {
 	/** Fills the frame's payload with zeros; INVALID where the region has no `memory`. */
 	MSLOT_ALLOC_ZEROED = 1u << 0,
 	/**
-	 * Where only retired frames are left, waits for a grace period instead of answering NO_MEMORY: tens of
-	 * microseconds, or hundreds where all processors are busy. Who drops one frame to allocate one pays that each
-	 * time; a few spare frames avoid it.
+	 * Where no frame is left but perhaps retired ones, waits for a grace period before it answers NO_MEMORY: tens
+	 * of microseconds, or hundreds where all processors are busy. Who drops one frame to allocate one pays that
+	 * each time; a few spare frames avoid it. The answer is then a look at every slot, at each call.
 	 */
 	MSLOT_ALLOC_MAY_WAIT = 1u << 1,
 	/**
@@ -59,11 +59,13 @@ struct mslot_alloc_options {
  *           could become so by the wait that is allowed; BUSY: backlog at its limit, or asked to wait where that is
  *           not possible; INVALID: `type`, unknown flags, ZEROED without memory, a node that no frame is of.
  *           A frame may count as used until the call that ends its use has returned; where it waits for a grace
- *           period, until it has been recycled, for which mslot_barrier() waits; while it is being marked as a
- *           hole, even if that fails.
+ *           period, until the library has recycled it and has told of it, for which mslot_barrier() waits; where
+ *           its type is immediate and has an on_drop, and it is dropped from an on_drop, until that one has
+ *           returned; while it is being marked as a hole, even if that fails.
  *           What NO_MEMORY costs: microseconds at first, a tenth of one when repeated, more where many threads
- *           remember frames. But the first one is a look at every slot if frames were claimed before the region's
- *           first allocation or mslot_region_mark_hole(), or a frame was reset as unused.
+ *           remember frames. But if frames were claimed before the region's first allocation or
+ *           mslot_region_mark_hole(), or a frame was reset as unused, the first one is a look at every slot, and
+ *           so is each one while some frame of the region is unique.
  * Source:   OSTD `FrameAllocOptions::alloc_frame_with`.
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_alloc_frame(struct mslot_region *region,

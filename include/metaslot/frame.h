@@ -191,7 +191,7 @@ MSLOT_API enum mslot_err mslot_frame_drop_raw(struct mslot_region *region, uint6
  * Progress: lock-free, one RMW where nobody interferes.
  * Context:  any registered thread, also inside a reader section and from on_drop.
  * Errors:   IN_USE: other references, forgotten ones included, are out.
- * Faults:   dead handle (then UNUSED, BUSY, UNIQUE or IN_USE if the handler returns).
+ * Faults:   dead handle (then UNUSED, BUSY, UNIQUE, IN_USE or OUT_OF_BOUND if the handler returns).
  * Source:   OSTD `UniqueFrame::try_from`.
  */
 MSLOT_API MSLOT_MUST_USE struct mslot_unique *mslot_frame_try_unique(struct mslot_frame *frame, enum mslot_err *why);

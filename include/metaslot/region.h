@@ -46,12 +46,13 @@ struct mslot_type {
 	size_t meta_align; /**< a power of two up to 64; 0 means 1 */
 	/**
 	 * Called once when the last reference is gone and, for a deferred type, a grace period has passed;
-	 * NULL for nothing to do. It has the slot to itself. It may call anything that does not wait, so it
-	 * may drop other frames (chains do not recurse), but not mslot_barrier(), mslot_synchronize(),
-	 * mslot_region_destroy(), mslot_stats(), the registration calls, mslot_quiescent_state(),
-	 * mslot_thread_offline() or mslot_thread_online(). It runs on the dropping thread, for a deferred type on any
-	 * registered thread or the library's own. It must not block for long: grace periods wait for it. Nor may the
-	 * thread be cancelled in it, or exit: the frame would stay retired for good.
+	 * NULL for nothing to do. It has the slot to itself. It may call anything that does not wait, so it may drop
+	 * other frames (those of immediate types with an on_drop are recycled after it has returned, so chains do not
+	 * recurse), but not mslot_barrier(), mslot_synchronize(), mslot_region_destroy(), mslot_stats(), the
+	 * registration calls, mslot_quiescent_state(), mslot_thread_offline() or mslot_thread_online(). It runs on the
+	 * dropping thread, for a deferred type on any registered thread or the library's own. It must not block for
+	 * long: grace periods wait for it. Nor may the thread be cancelled in it, or exit: the frame would stay retired
+	 * for good.
 	 */
 	void (*on_drop)(void *meta, uint64_t paddr, void *memory);
 	unsigned flags; /**< MSLOT_TYPE_*; others are INVALID */
@@ -143,7 +144,8 @@ MSLOT_API enum mslot_err mslot_region_destroy(struct mslot_region *region);
  *
  * Order:    none.
  * Progress: lock-free, O(frames of the range). Frames that lie in whole, aligned groups of 512 which were never claimed
- *           cost some 68 bytes a group, nearly all of them hints, and no slot of theirs is put into memory.
+ *           cost some 68 bytes a group, nearly all of them hints, and no slot of theirs is put into memory,
+ *           unless marking them has been refused 63 times.
  * Context:  a registered thread; at any time. While it runs, claims of these frames may answer BUSY, mslot_view()
  *           MSLOT_STATUS_BUSY, and allocation takes them for held.
  * Errors:   all or nothing: IN_USE, BUSY, UNIQUE, as mslot_frame_claim(): a frame is not unused; OUT_OF_BOUND: the

@@ -32,7 +32,7 @@ MSLOT_API void mslot_unique_drop(struct mslot_unique *unique);
  *
  * For allocators. As mslot_unique_drop(), but no hint of the frame is made: it can be claimed by address, and
  * allocations find it only when hints have run out and they look at every slot. They may find it sooner if an old hint
- * of it is left: if it was claimed by address, or another thread allocated it as a shared frame.
+ * of it is left: if it was claimed by address, found by such a look, or allocated as a shared frame by another thread.
  * Source: OSTD `UniqueFrame::reset_as_unused`.
  */
 MSLOT_API void mslot_unique_reset_as_unused(struct mslot_unique *unique);
@@ -118,7 +118,7 @@ MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_unique_from_raw(struct m
  * Context:  a registered thread; where it would have to wait, outside reader sections and on_drop.
  * Errors:   INVALID: `type`; BUSY: it would have to wait and must not, or the new type is deferred, the old one is
  *           not, and the backlog is at its limit; nothing has changed.
- * Faults:   dead handle (then UNUSED, IN_USE, BUSY or UNIQUE if the handler returns).
+ * Faults:   dead handle (then UNUSED, IN_USE, BUSY, UNIQUE, OVERFLOW or OUT_OF_BOUND if the handler returns).
  * Source:   OSTD `UniqueFrame::repurpose`.
  */
 MSLOT_API enum mslot_err mslot_unique_repurpose(struct mslot_unique *unique, const struct mslot_type *type,
