@@ -12,7 +12,6 @@
 
 #include <ctype.h>
 #include <hwloc.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

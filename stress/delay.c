@@ -5,7 +5,6 @@
 #include "delay.h"
 
 #include <sched.h>
-#include <stdbool.h>
 #include <time.h>
 
 static _Atomic uint64_t seed;

@@ -9,7 +9,6 @@
  */
 #include "faults.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>

@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <sys/types.h>
 
 void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t nr, size_t bytes);

@@ -9,8 +9,6 @@
 
 #include <metaslot/segment.h>
 
-#include <string.h>
-
 /* The slots of a segment that its holder vouches for; 0 for an empty one. */
 static uint64_t segment_slots(const struct mslot_segment *segment, struct slot **first)
 {

@@ -16,7 +16,6 @@
 #include "base/numa.h"
 
 #include <hwloc.h>
-#include <stdio.h>
 
 /* Frames of a node: no whole block, and in the last range no whole row. */
 #define OF_NODE 576
