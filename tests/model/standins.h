@@ -142,19 +142,6 @@ extern "C" void model_daemon(void)
 		daemon_fn(daemon_arg);
 }
 
-extern "C" int model_once(int *once, void (*fn)(void))
-{
-	sync_object &o = sync_of(once);
-
-	clock_acquire(o.c);
-	if (!*once) {
-		*once = 1;
-		fn();
-	}
-	clock_release(o.c);
-	return 0;
-}
-
 extern "C" int model_key_create(void (*destroy)(void *))
 {
 	key_destroy = destroy;

@@ -22,7 +22,6 @@
 			}                                                                                              \
 		}                                                                                                      \
 	}
-#define PTHREAD_ONCE_INIT 0
 #define PTHREAD_CREATE_DETACHED 1
 
 int model_mutex_lock(void *mutex);
@@ -31,7 +30,6 @@ int model_mutex_unlock(void *mutex);
 int model_cond_wait(void *cond, void *mutex);
 int model_cond_broadcast(void *cond);
 int model_thread_create(void *(*fn)(void *), void *arg);
-int model_once(pthread_once_t *once, void (*fn)(void));
 int model_key_create(void (*destroy)(void *));
 int model_set_specific(const void *value);
 
@@ -40,11 +38,8 @@ int model_set_specific(const void *value);
 #define pthread_mutex_unlock(mutex) model_mutex_unlock(mutex)
 #define pthread_cond_wait(cond, mutex) model_cond_wait(cond, mutex)
 #define pthread_cond_broadcast(cond) model_cond_broadcast(cond)
-/* A pause may always be over at once. */
-#define pthread_cond_clockwait(cond, mutex, clock, deadline) ((void)(deadline), model_nothing())
 #define pthread_cond_signal(cond) model_nothing()
 #define pthread_create(thread, attr, fn, arg) ((void)(thread), (void)(attr), model_thread_create(fn, arg))
-#define pthread_once(once, fn) model_once(once, fn)
 #define pthread_key_create(key, destroy) ((void)(key), model_key_create(destroy))
 #define pthread_setspecific(key, value) ((void)(key), model_set_specific(value))
 #define pthread_attr_init(attr) ((void)(attr), 0)
