@@ -2,8 +2,8 @@
  *
  * The machine's NUMA nodes: which there are, how far apart, and on which one the caller runs.
  *
- * Nodes are counted from 0 in hwloc's order, in which neighbours follow each other. The topology is read at the first
- * of these calls, which takes some milliseconds; so only who names nodes makes them.
+ * Nodes are counted from 0 in hwloc's order, in which neighbours follow each other. numa_init() reads the topology,
+ * which takes some milliseconds; so a region that names no nodes makes none of these calls.
  */
 #ifndef BASE_NUMA_H
 #define BASE_NUMA_H
@@ -14,7 +14,7 @@
 #define NUMA_NONE (~0u)
 
 /* Before any other call: reads the topology, unless that is done. False where memory does not suffice, or it cannot be
- * read: then there are no nodes, until another call succeeds. */
+ * read; the next call tries again. */
 bool numa_init(void);
 unsigned numa_nr_nodes(void);
 /* The node that has the operating system's number `os_number` and has memory, or NUMA_NONE. */
