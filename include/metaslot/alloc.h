@@ -24,8 +24,8 @@ enum {
 	MSLOT_ALLOC_ZEROED = 1u << 0,
 	/**
 	 * Where no frame is left but perhaps retired ones, waits for a grace period before it answers NO_MEMORY: tens
-	 * of microseconds, or hundreds where all processors are busy. Who drops one frame to allocate one pays that
-	 * each time; a few spare frames avoid it. The answer is then a look at every slot, at each call.
+	 * of microseconds, or hundreds where all processors are busy. A caller that drops one frame to allocate one
+	 * pays that each time; a few spare frames avoid it.
 	 */
 	MSLOT_ALLOC_MAY_WAIT = 1u << 1,
 	/**
@@ -62,10 +62,11 @@ struct mslot_alloc_options {
  *           period, until the library has recycled it and has told of it, for which mslot_barrier() waits; where
  *           its type is immediate and has an on_drop, and it is dropped from an on_drop, until that one has
  *           returned; while it is being marked as a hole, even if that fails.
- *           What NO_MEMORY costs: microseconds at first, a tenth of one when repeated, more where many threads
- *           remember frames. But if frames were claimed before the region's first allocation or
- *           mslot_region_mark_hole(), or a frame was reset as unused, the first one is a look at every slot, and
- *           so is each one while some frame of the region is unique.
+ *           NO_MEMORY takes microseconds the first time and a tenth of one when repeated, more where many threads
+ *           allocate. It looks at every slot instead, which takes tens of milliseconds for each million: if frames
+ *           were claimed before the region's first allocation or mslot_region_mark_hole(), or a frame was reset as
+ *           unused, the first time, and each time while a frame of the region is unique; and each time with
+ *           MSLOT_ALLOC_MAY_WAIT or MSLOT_ALLOC_ON_NODE.
  * Source:   OSTD `FrameAllocOptions::alloc_frame_with`.
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_alloc_frame(struct mslot_region *region,
@@ -73,7 +74,7 @@ MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_alloc_frame(struct mslot_r
 								  const struct mslot_alloc_options *options,
 								  enum mslot_err *why);
 
-/** As mslot_alloc_frame(), but gives a unique handle; ends as unique.h says. */
+/** As mslot_alloc_frame(), but gives a unique handle, which ends as unique.h says. */
 MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_alloc_unique(struct mslot_region *region,
 								     const struct mslot_type *type, const void *meta,
 								     const struct mslot_alloc_options *options,
@@ -89,8 +90,8 @@ MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_alloc_unique(struct mslo
  *
  * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order, Progress, Context: as mslot_alloc_frame(). Claims ascend, so of two that collide one gets through.
- * Errors:   NO_MEMORY: at some moment during the call no fitting run was unused; BUSY, INVALID as there, and
- *           `nr_frames` 0 or `align_frames` no power of two.
+ * Errors:   NO_MEMORY: at some moment during the call no fitting run was unused, which a look at every slot has shown,
+ *           each time; BUSY, INVALID as there, and `nr_frames` 0 or `align_frames` no power of two.
  * Source:   OSTD `FrameAllocOptions::alloc_segment_with`.
  */
 MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_alloc_segment(struct mslot_region *region, uint64_t nr_frames,

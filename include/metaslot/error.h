@@ -79,7 +79,8 @@ struct mslot_fault {
  * has had no effect: the counts are as they were, and a handle-returning call gives NULL. Calls that only hardened
  * builds refuse, by UNREGISTERED and NO_SECTION, answer INVALID where they answer an error.
  *
- * @fn   called on the faulting thread, outside any lock of the library; NULL restores the default
+ * @fn   called on the faulting thread, outside any lock of the library: it may make every call that the context of the
+ *       faulting one allows, but must not leave by longjmp(); NULL restores the default
  * @ctx  handed to `fn`
  *
  * Order:    a mutex orders it before every later fault.

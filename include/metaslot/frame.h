@@ -90,8 +90,8 @@ MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_frame_claim(struct mslot_r
 								  enum mslot_err *why);
 
 /**
- * Takes another reference to the shared frame at `paddr`. Also a refused one may write the frame's slot: to look
- * through many frames that are not shared, mslot_view() is cheaper.
+ * Takes another reference to the shared frame at `paddr`. A get that is refused may write the slot, too: to scan frames
+ * that may not be shared, mslot_view() is cheaper.
  *
  * @region  covers `paddr`
  * @paddr   byte address, a multiple of the region's frame size
@@ -195,6 +195,8 @@ MSLOT_API enum mslot_err mslot_frame_drop_raw(struct mslot_region *region, uint6
  * Source:   OSTD `UniqueFrame::try_from`.
  */
 MSLOT_API MSLOT_MUST_USE struct mslot_unique *mslot_frame_try_unique(struct mslot_frame *frame, enum mslot_err *why);
+
+/* The rest looks at the frame of a live handle. Context: any thread, registered or not, anywhere. */
 
 /** Gives the frame's byte address. Progress: wait-free. */
 MSLOT_API uint64_t mslot_frame_paddr(const struct mslot_frame *frame);

@@ -2,7 +2,7 @@
  *
  * metaslot: one 64-byte slot of metadata per page frame, lock-free. This header includes all the others.
  *
- *   error.h     what calls answer, and who hears of faults
+ *   error.h     what calls answer, and the handler of faults
  *   region.h    a range of frames, types of metadata
  *   frame.h     shared frames: claim, get, clone, drop, forget, restore
  *   unique.h    one owner, writable metadata

@@ -27,8 +27,8 @@ struct mslot_region;
 
 enum {
 	/**
-	 * The payload is plain bytes that any holder may read and write (OSTD: `AnyUFrameMeta`). Documentation only;
-	 * the library treats both alike.
+	 * The payload is plain bytes that any holder may read and write (OSTD: `AnyUFrameMeta`). For the caller to
+	 * read: the library does the same with and without it.
 	 */
 	MSLOT_TYPE_UNTYPED = 1u << 0,
 	/** No reader ever peeks at such a frame: it is recycled at its last drop, without a grace period. */
@@ -41,7 +41,7 @@ enum {
  * A type that is not MSLOT_TYPE_IMMEDIATE is "deferred": readers may peek, and recycling waits for them.
  */
 struct mslot_type {
-	const char *name;  /**< for your messages, the library has none with it; may be NULL */
+	const char *name;  /**< for the caller's messages, the library does not read it; may be NULL */
 	size_t meta_bytes; /**< 0 to MSLOT_META_MAX */
 	size_t meta_align; /**< a power of two up to 64; 0 means 1 */
 	/**

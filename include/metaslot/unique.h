@@ -2,6 +2,9 @@
  *
  * Unique frames: one handle, nobody else gets in, so the metadata may be written.
  *
+ * A `struct mslot_unique *` is the only reference to its frame. Whoever holds it must end it, once: with
+ * mslot_unique_drop(), mslot_unique_share(), mslot_unique_into_raw() or mslot_unique_reset_as_unused().
+ *
  * May run together:  a unique handle has one user at a time. Getters and claimers of its address are
  *                    refused with UNIQUE meanwhile.
  */
@@ -78,8 +81,8 @@ MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_frame_try_unique(struct 
 
 /**
  * Claims the unused frame at `paddr` for one owner.
- * As mslot_frame_claim(), but nobody can get it until it is shared, which is when `publish` is released.
- * Source: OSTD `UniqueFrame::from_unused`.
+ * As mslot_frame_claim(), but the handle is a unique one, and nobody can get the frame until it is shared, which is
+ * when `publish` is released. Source: OSTD `UniqueFrame::from_unused`.
  */
 MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_unique_claim(struct mslot_region *region, uint64_t paddr,
 								     const struct mslot_type *type, const void *meta,
@@ -92,7 +95,7 @@ MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_unique_claim(struct mslo
  * @paddr   given by mslot_unique_into_raw()
  * @why     set on failure; may be NULL
  *
- * Owner:    the caller.
+ * Owner:    the caller; the handle ends as any unique one.
  * Order:    acquires `forget`.
  * Progress: lock-free, one RMW where nobody interferes.
  * Context:  any registered thread, also inside a reader section and from on_drop.
@@ -123,6 +126,8 @@ MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_unique_from_raw(struct m
  */
 MSLOT_API enum mslot_err mslot_unique_repurpose(struct mslot_unique *unique, const struct mslot_type *type,
 						const void *meta);
+
+/* The rest looks at the frame of a live handle. Context: any thread, registered or not, anywhere. */
 
 /** Gives the frame's byte address. Progress: wait-free. */
 MSLOT_API uint64_t mslot_unique_paddr(const struct mslot_unique *unique);
