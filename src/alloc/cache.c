@@ -2,8 +2,8 @@
  *
  * The two rows of hints that each thread keeps, and the list of all threads' rows.
  *
- * Promises: nothing that is remembered is lost by a thread that ends, or one that waits: whoever starves reads it.
- *           A row of a region that is gone is never followed.
+ * Promises: nothing that is remembered is lost by a thread that ends, or one that waits: whoever finds no frame reads
+ *           it. A row of a region that is gone is never followed.
  * Needs:    free_index.c; reader sections, which the end of a region waits for.
  * Read:     row_flush(), then cache_refill() and cache_give().
  */
@@ -34,7 +34,7 @@ static void row_set(struct free_row *row, struct mslot_region *region, uintptr_t
 	atomic_store_explicit(&row->hot, NULL, memory_order_relaxed);
 	row_put(&row->mask, 0);
 	row_put(&row->region_id, region ? region->id : 0);
-	/* [release:move] who finds the new page finds us moving. */
+	/* [release:move] whoever finds the new page finds us moving. */
 	atomic_store_explicit(&row->page, page, memory_order_release);
 	row_put(&row->mask, mask);
 }
@@ -259,7 +259,7 @@ bool cache_refill(struct mslot_region *region, unsigned node)
 	do {
 		mask = take_row(region, node, &row);
 		if (!mask) {
-			/* Empty; and of no page, so that who looks for frames need not look there. */
+			/* Empty; and of no page, so that whoever looks for frames need not look there. */
 			row_flush(freed, region);
 			return false;
 		}
@@ -313,8 +313,8 @@ bool cache_has_indexes(struct mslot_region *region)
 
 	if (LIKELY(region_has_hints(region)))
 		return true;
-	/* Before the hints are begun, as who claims a frame and finds none begun says so. */
-	/* [relaxed] constants; who must find them acquires that hints are begun. */
+	/* Before the hints are begun, as whoever claims a frame and finds none begun says so. */
+	/* [relaxed] constants; whoever must find them acquires that hints are begun. */
 	atomic_store_explicit(&give_back_hooks, &cache_hooks, memory_order_relaxed);
 	/* [relaxed] likewise. */
 	atomic_fetch_or_explicit(&scarce_attention, GIVE_BACK_WANTED, memory_order_relaxed);
@@ -322,7 +322,7 @@ bool cache_has_indexes(struct mslot_region *region)
 	do
 		if (stage >= HINTS_MAKING)
 			return false;
-	/* [release:attach] who finds them begun sees attention and the hooks.
+	/* [release:attach] whoever finds them begun sees attention and the hooks.
 	 * [relaxed] tried again. */
 	while (!atomic_compare_exchange_weak_explicit(&region->hints_stage, &stage, stage + HINTS_MAKING,
 						      memory_order_release, memory_order_relaxed));

@@ -12,7 +12,7 @@
 #include "alloc/cache.h"
 #include "alloc/proof.h"
 
-/* Others who move hints are done sooner than a look at every slot. */
+/* Proofs that are tried before every slot is looked at: whoever moves hints meanwhile is done sooner than that. */
 #define TRIES 2
 
 /* ---- claiming what hints promise ---- */
@@ -44,8 +44,8 @@ static uint64_t row_mask(uint64_t row, uint64_t from, uint64_t to)
 	return UINT64_MAX >> (64 - (end - first)) << first;
 }
 
-/* One frame, out of the thread's own row, else of the index. Hints that are wrong are dropped: who holds such a frame
- * gives it back. */
+/* One frame, out of the thread's own row, else of the index. Hints that are wrong are dropped: whoever holds such a
+ * frame gives it back. */
 static struct slot *find_frame(struct mslot_region *region, unsigned node)
 {
 	struct slot *slot, *found = NULL;
@@ -263,7 +263,7 @@ struct slot *request_find(const struct request *request, enum mslot_err *err)
 		bool may_come = false,
 		     may_prove = !waits && is_of_any_frame(request) && region_hints_stage(region) == HINTS_MADE;
 
-		/* The count is of unused frames; who waits must see the retired ones, too. */
+		/* The count is of unused frames; a caller that waits must see the retired ones, too. */
 		if (scarce_is_none(region) && !waits)
 			return NULL;
 		slot = find_by_hints(request);

@@ -8,10 +8,10 @@
  * Needs:    C11 atomics only; memory is handed in. So a model can check this file as it is.
  * Read:     tree_full() and tree_room(), which race; then the calls.
  *
- * Who fills a word sets the bit above, then looks at the word again. Who makes room in a word clears the bit above
- * after that. Both are read-modify-writes of the bit's word: if the clearing comes second, the bit is clear; if it
- * comes first, the filler acquires it, finds the room and clears the bit itself. So making room releases, and filling
- * acquires; the same goes for rows, and blocks, that are broken and heal.
+ * Whoever fills a word sets the bit above, then looks at the word again. Whoever makes room in a word clears the bit
+ * above after that. Both are read-modify-writes of the bit's word: if the clearing comes second, the bit is clear; if
+ * it comes first, the filler acquires it, finds the room and clears the bit itself. So making room releases, and
+ * filling acquires; the same goes for rows, and blocks, that are broken and heal.
  */
 #include "alloc/free_index.h"
 
@@ -21,7 +21,7 @@
 
 static inline uint64_t hint_load(const _Atomic uint64_t *word)
 {
-	/* [acquire:move] a hint; and who says above what he finds here passes it on.
+	/* [acquire:move] a hint; and whoever says above what it finds here passes it on.
 	 * [acquire:hint] also after our own exchange, which continues what releases gave. */
 	return atomic_load_explicit(word, memory_order_acquire);
 }
@@ -29,14 +29,14 @@ static inline uint64_t hint_load(const _Atomic uint64_t *word)
 static inline uint64_t hint_or(_Atomic uint64_t *word, uint64_t mask)
 {
 	/* [acquire:hint] see above; and what is taken here was given back with its slot recycled.
-	 * [release:move] who finds our change finds us moving. */
+	 * [release:move] whoever finds our change finds us moving. */
 	return atomic_fetch_or_explicit(word, mask, memory_order_acq_rel);
 }
 
 static inline uint64_t hint_and(_Atomic uint64_t *word, uint64_t mask)
 {
 	/* [release:hint] see above; and whoever takes the frame's hint finds its slot recycled.
-	 * [acquire:move] who is not through with this word yet is found moving by who finds our change. */
+	 * [acquire:move] whoever is not through with this word yet is found moving by whoever finds our change. */
 	return atomic_fetch_and_explicit(word, mask, memory_order_acq_rel);
 }
 
@@ -159,7 +159,7 @@ static void row_heals(struct free_index *index, uint64_t row)
 	uint64_t block = row / 8, bit = UINT64_C(1) << block % 64;
 	uint8_t row_bit = (uint8_t)(1u << row % 8);
 
-	/* [release:hint] who breaks the row finds it free. */
+	/* [release:hint] whoever breaks the row finds it free. */
 	if (atomic_fetch_and_explicit(&index->partial[block], (uint8_t)~row_bit, memory_order_release) == row_bit &&
 	    hint_and(&index->broken.level[0][block / 64], ~bit) == FULL)
 		tree_room(&index->broken, 0, block / 64);

@@ -14,7 +14,7 @@
 
 static bool swap_grain(struct mslot_region *region, uint64_t at, uint8_t from, uint8_t to)
 {
-	/* [release:taken] as a claim; the swap decides between us and who claims there. */
+	/* [release:taken] as a claim; the swap decides between us and whoever claims there. */
 	return atomic_compare_exchange_strong_explicit(region_grain(region, at), &from, to, memory_order_release,
 						       /* [relaxed] it is not as wanted. */
 						       memory_order_relaxed);

@@ -3,7 +3,7 @@
  * Proves by its hints that a region has no unused frame.
  *
  * Promises: "none" only where, at one moment of the call, no frame was unused but such whose last use was just ending.
- * Needs:    cache.c and free_index.c for the hints; that all who change them move.
+ * Needs:    cache.c and free_index.c for the hints; that whoever changes them says so (hints_move_begin()).
  * Read:     hints_prove_none(), from the end.
  *
  * How hints prove that there is none. An unused frame is marked free in an index, or lies in a page that some thread
@@ -50,7 +50,7 @@ void hints_move_end(void)
 	if (--free_cache.move_depth)
 		return;
 	if (moves % 2)
-		/* [release:move] who finds it over finds what it has changed. */
+		/* [release:move] whoever finds it over finds what it has changed. */
 		atomic_store_explicit(&free_cache.moves, moves + 1, memory_order_release);
 	else
 		/* [release:move] likewise. */
@@ -99,7 +99,7 @@ static bool hints_are_taken(const struct mslot_region *region, uint64_t *generat
 	for (struct free_cache *cache = caches; cache; cache = cache->next)
 		for (unsigned i = 0; i < 2; i++) {
 			const struct free_row *row = i ? &cache->freed : &cache->own;
-			/* [acquire:move] who has changed it is found moving. */
+			/* [acquire:move] whoever has changed it is found moving. */
 			uintptr_t page = atomic_load_explicit(&row->page, memory_order_acquire);
 
 			if (!page_is_taken(region, page, generations))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Whether the hints of a region prove that it has no unused frame, and what all who change hints owe to that.
+ * Whether the hints of a region prove that it has no unused frame, and what whoever changes hints owes to that.
  */
 #ifndef ALLOC_PROOF_H
 #define ALLOC_PROOF_H

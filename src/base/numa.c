@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Written by numa_init(); who has called it, or has a region that was made after that, may read. */
+/* Written by numa_init(); whoever has called it, or has a region that was made after that, may read. */
 static struct {
 	hwloc_topology_t topology;
 	unsigned nr_nodes, nr_with_memory, nr_cpus;

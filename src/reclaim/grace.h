@@ -184,7 +184,7 @@ static inline void grace_relax(void)
 /* Before a grace period: waits, but not for long, until no reader is off its processor inside a section. In
  * stragglers.c; declared here because models replace this file, and with it the call. */
 void stragglers_wait(void);
-/* Gives the processor to who may have been waiting for it. */
+/* Sleeps, so that a thread which waits for this processor gets it. */
 void stragglers_nap(void);
 
 /* Whether the grace period that runs, if one does, waits for this reader: its section began before. A hint, as all that

@@ -2,7 +2,8 @@
  *
  * How soon one grace period follows another.
  *
- * Promises: correctness does not depend on it. A pause ends at once for who waits, and soon for who is refused.
+ * Promises: correctness does not depend on it. A pause ends at once for a thread that waits, and soon for one that is
+ *           refused.
  * Needs:    the registry's sums, for how many slots wait.
  * Read:     pace_pause().
  *
@@ -44,7 +45,7 @@ static uint64_t pause_ns(void)
 	return pause < LEAST_NS ? LEAST_NS : pause;
 }
 
-/* False where it ends by itself, and not by who has asked. */
+/* False where it ends by itself, and not because somebody has asked. */
 static bool sleep_until(uint64_t ns)
 {
 	struct timespec deadline = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
@@ -56,15 +57,15 @@ void pace_pause(uint64_t since_ns, bool (*someone_waits)(void))
 {
 	uint64_t pause;
 
-	/* [relaxed] who waits has a lock in common with someone_waits(): one of us sees the other. For the others, a
-	 * hint. */
+	/* [relaxed] a thread that waits has a lock in common with someone_waits(): one of us sees the other. For the
+	 * others, a hint. */
 	atomic_store_explicit(&is_pausing, true, memory_order_relaxed);
 	do {
 		pause = pause_ns();
 		/* [relaxed] a hint. */
 		atomic_store_explicit(&is_long, pause > LEAST_NS, memory_order_relaxed);
 	} while (!someone_waits() && reclaim_now_ns() - since_ns < pause && sleep_until(since_ns + pause));
-	/* Who asks now has what it asks for: the grace period begins. */
+	/* Whoever asks now has what it asks for: the grace period begins. */
 	/* [relaxed] hints. */
 	atomic_store_explicit(&is_pausing, false, memory_order_relaxed);
 	/* [relaxed] as above. */
@@ -85,7 +86,7 @@ void pace_look_again(void)
 
 void pace_hasten(void)
 {
-	/* [relaxed] a hint. Looked at first, as it is called again and again by who is refused. */
+	/* [relaxed] a hint. Looked at first, as a thread that is refused calls this again and again. */
 	if (atomic_load_explicit(&pace_is_urgent, memory_order_relaxed))
 		return;
 	/* [relaxed] a hint. */

@@ -100,7 +100,7 @@ static inline void retire_queue_count_out(struct retire_queue *queue, uint64_t n
 	/* [relaxed] as above. */
 	uint64_t nr_out = atomic_load_explicit(&queue->nr_out, memory_order_relaxed) + nr;
 
-	/* [release:counted] what has come before is seen by who sees it gone. */
+	/* [release:counted] whoever sees it gone sees that it came. */
 	atomic_store_explicit(&queue->nr_out, nr_out, memory_order_release);
 }
 

@@ -6,7 +6,7 @@
  * Needs:    grace_waits_for(), which tells whether the grace period that runs waits for a reader.
  * Read:     look(), called ten times a second.
  *
- * Only who holds up the same grace period at every look for a second is named, so that a busy reader, which is inside
+ * Only a reader that holds up the same grace period at every look for a second is named. A busy reader, which is inside
  * at many looks but in a new section each time, is not: it began after the grace period, which does not wait for it.
  */
 #include "reclaim/reclaim.h"
@@ -17,7 +17,7 @@
 
 #define LOOK_NS 100000000
 #define STALL_NS UINT64_C(1000000000)
-/* Named at one look; who is left is named at the next. */
+/* Named at one look; the rest are named at the next. */
 #define STALLS_AT_ONCE 16
 
 static pthread_mutex_t stall_lock = PTHREAD_MUTEX_INITIALIZER;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Before a grace period: lets readers leave their sections who are off their processor.
+ * Before a grace period: lets readers that were preempted inside a section leave it.
  *
- * Promises: nothing but to come back soon. Grace periods are liburcu's; this makes them short.
+ * Promises: only to return soon. Grace periods are liburcu's; this makes them short.
  * Needs:    grace_is_inside(), a hint.
- * Read:     docs/decisions/0002-grace-period-thread.md says what it is good for.
+ * Read:     docs/decisions/0002-grace-period-thread.md, for why it pays.
  */
 #include "reclaim/grace.h"
 #include "reclaim/reclaim.h"

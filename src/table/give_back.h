@@ -85,8 +85,8 @@ static inline bool free_row_add(struct free_row *row, struct slot *slot)
 
 static inline unsigned give_back_attention(void)
 {
-	/* [relaxed] who must see it is ordered after its store: it has acquired hints that are begun, or the release of
-	 * slot_call_attention(), when it retired the slot. */
+	/* [relaxed] whoever must see it is ordered after its store: it has acquired hints that are begun, or the
+	 * release of slot_call_attention(), when it retired the slot. */
 	return atomic_load_explicit(&scarce_attention, memory_order_relaxed);
 }
 
@@ -117,7 +117,7 @@ static inline void give_back(struct slot *slot, unsigned attention)
 	/* [relaxed] our own. It was allocated from there, and is there still. */
 	if (LIKELY(atomic_load_explicit(&free_cache.own.hot, memory_order_relaxed) == slot))
 		return;
-	/* Whatever region was there when the row was taken: who empties it looks which one is. */
+	/* Whatever region was there when the row was taken: whoever empties the row looks which one is there now. */
 	if (LIKELY(free_row_add(&free_cache.own, slot)) || free_row_add(&free_cache.freed, slot))
 		return;
 	/* NULL: the slot was the last that was in use, and another thread has just ended the region. */

@@ -76,7 +76,7 @@ struct mslot_region *mslot_region_create(const struct mslot_region_config *confi
 	if (err)
 		return why_null(why, err);
 	static _Atomic uint64_t last_id;
-	/* header, touched grains, node ranges, hints, slots: one mapping */
+	/* header, a byte for each grain, node ranges, hints, slots: one mapping */
 	uint64_t nr_grains = ((config->nr_frames - 1) >> GRAIN_SHIFT) + 1;
 	uint64_t nodes = round_up(sizeof(struct mslot_region) + nr_grains, MSLOT_SLOT_BYTES);
 	uint64_t hints = round_up(nodes + nodes_bytes(config), HEADER_ALIGN);
@@ -180,7 +180,7 @@ enum mslot_err region_touch(struct mslot_region *region, uint64_t index)
 
 	while (grain_of(byte) == GRAIN_UNTOUCHED) {
 		populate(region, index >> GRAIN_SHIFT);
-		/* What is claimed before there are hints may be dropped by who does not know of any. */
+		/* What is claimed before there are hints may be dropped by a thread that does not know of any. */
 		if (region_hints_stage(region) == HINTS_NONE)
 			region_disprove_hints(region);
 		/* [release:attach] others who claim here see what we saw of hints. */

@@ -185,7 +185,7 @@ static inline _Atomic uint8_t *region_grain(const struct mslot_region *region, u
 
 static inline uint8_t region_grain_byte(const struct mslot_region *region, uint64_t index)
 {
-	/* [acquire:attach] we see what the one saw of hints who claimed there first. [acquire:taken] as
+	/* [acquire:attach] we see what the first claimer there saw of hints. [acquire:taken] as
 	 * slot_word_acquire(), where it is a hole, or about to be one. */
 	return atomic_load_explicit(region_grain(region, index), memory_order_acquire);
 }

@@ -28,7 +28,7 @@ static bool scarce_swap(struct mslot_region *region, uint64_t *word, uint64_t ne
 static bool scarce_swap_episode(struct mslot_region *region, uint64_t *word, uint64_t next)
 {
 	/* [acquire:settled] attention was called before the count was settled. So a pass which need not call it itself
-	 * releases it all the same, and who ends the episode gives up what was called before.
+	 * releases it all the same, and whoever ends the episode gives up what was called before.
 	 * [relaxed] others count. */
 	return atomic_compare_exchange_weak_explicit(&region->scarce, word, next, memory_order_acquire,
 						     memory_order_relaxed);
@@ -91,7 +91,7 @@ void scarce_settle(struct mslot_region *region, uint64_t episode, uint64_t nr)
 			return;
 		}
 	}
-	/* [release:settled] attention is visible to who counts off. [relaxed] others count. */
+	/* [release:settled] attention is visible to whoever counts off. [relaxed] others count. */
 	while (!atomic_compare_exchange_weak_explicit(&region->scarce, &word, (word + nr) | SCARCE_SETTLED,
 						      memory_order_release, memory_order_relaxed));
 }

@@ -30,8 +30,8 @@
 #define SCARCE_COUNT (SCARCE_EPISODE_ONE - 1)
 
 /*
- * What everybody looks at who makes a slot unused: how many regions count, and in the lowest bit whether anybody
- * allocates at all (see give_back.h).
+ * Whoever makes a slot unused looks at this: how many regions count, and in the lowest bit whether anybody allocates at
+ * all (see give_back.h).
  */
 extern _Atomic unsigned scarce_attention;
 #define SCARCE_ATTENTION_ONE 2
@@ -61,7 +61,7 @@ static inline void scarce_claimed(struct mslot_region *region, uint64_t seen)
 
 static inline bool scarce_is_on(const struct mslot_region *region)
 {
-	/* [relaxed] who is wrong takes the slow path once more, or does not count off, which is safe. */
+	/* [relaxed] if it is out of date, the caller takes the slow path once more, or does not count off: safe. */
 	return atomic_load_explicit(&region->scarce, memory_order_relaxed) & SCARCE_ON;
 }
 

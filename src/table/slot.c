@@ -63,7 +63,7 @@ static inline bool swap_release_last_put(struct slot *slot, uint64_t *word, uint
 							      memory_order_relaxed));
 }
 
-/* What the one who forgot wrote is visible. */
+/* What the forgetting thread wrote is visible. */
 static inline bool swap_acquire_forget(struct slot *slot, uint64_t *word, uint64_t next)
 {
 	/* [acquire:forget] forgetting releases. [relaxed] on failure nothing is read by it. */
