@@ -5,7 +5,6 @@
  *
  * Proves: who finds a frame taken, by whatever took it, finds free what its taker knew to be free; of a claim and a
  *         marking one wins, and a marking that fails leaves nothing behind; allocation misses no frame on the way.
- * Runs:   2 threads; 41 to 118644 executions a scenario under Relacy, 4000 under PCT.
  */
 #include "alloc/cache.h"
 #include "handle/handle.h"

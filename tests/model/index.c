@@ -6,7 +6,6 @@
  *         word above it meanwhile; a block says that it is whole if it is, and if it is not, is asked in vain only
  *         once; who takes a frame's hint sees what the one who gave it did before; an index that is full shows who is
  *         about to change that.
- * Runs:   2 to 4 threads; 6 to 44510 executions a scenario under Relacy, 4000 under PCT.
  */
 #include "alloc/free_index.h"
 #include "model.h"

@@ -4,7 +4,6 @@
  *
  * Proves: however the drops of one handle by two threads meet, one is a fault and one is not; the forgotten reference
  *         is not eaten, nor is the frame ended twice; the same for a dead handle that is forgotten.
- * Runs:   2 to 4 threads; 26 to 171600 executions a scenario under Relacy, 4000 under PCT.
  */
 #include "model.h"
 

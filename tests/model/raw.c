@@ -4,7 +4,6 @@
  *
  * Proves: NOT_FORGOTTEN is exact: as many restores and raw drops succeed as references were forgotten; what a holder
  *         wrote before it forgot is visible to whoever restores; on_drop runs once, after all of it.
- * Runs:   3 threads; 3076 to 20450 executions a scenario under Relacy, 4000 under PCT.
  */
 #include "model.h"
 

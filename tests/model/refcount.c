@@ -4,7 +4,6 @@
  *
  * Proves: however gets, clones and drops of one frame meet, on_drop runs once, after every holder's reads (which it
  *         would race with), and a getter either gets the frame alive or is told UNUSED or BUSY.
- * Runs:   3 to 4 threads; 21230 to 51636 executions a scenario under Relacy, 4000 under PCT.
  */
 #include "model.h"
 

@@ -6,7 +6,6 @@
  * Proves: a peeked frame is not recycled within the reader's section; every retired slot is recycled exactly once,
  *         whether its thread drains it, pauses, exits, or never was registered, and no wake-up is lost on the way; no
  *         access to a queue or a link races; after mslot_barrier() on_drop has run.
- * Runs:   2 to 3 threads; 4476 to 2214097 executions a scenario under Relacy, 4000 under PCT.
  */
 #include "model.h"
 #include "reclaim/reclaim.h"

@@ -4,7 +4,6 @@
  *
  * Proves: once it is settled, it is never less than the number of unused slots, whatever happened while a pass settled
  *         it and since. So 0 is exact.
- * Runs:   2 to 3 threads; 66 to 136519 executions a scenario under Relacy, 4000 under PCT.
  */
 #include "model.h"
 #include "table/scarce.h"

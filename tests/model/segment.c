@@ -4,7 +4,6 @@
  *
  * Proves: all or nothing: of two claims that collide at most one has each frame and the other leaves no trace; a claim
  *         that gave up passes on what came before it: the next claimer's writes come after the last holder's accesses.
- * Runs:   2 to 3 threads; 2928 to 75144 executions a scenario under Relacy, 4000 under PCT.
  */
 #include "model.h"
 

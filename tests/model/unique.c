@@ -5,7 +5,6 @@
  * Proves: the one who becomes the only owner may write what earlier holders read, and whoever gets the frame after it
  *         was shared again finds what the owner wrote; on failure the handle is still good; of several that restore a
  *         forgotten unique handle one gets it, and finds what was written before it was forgotten.
- * Runs:   3 to 4 threads; 8618 to 119526 executions a scenario under Relacy, 4000 under PCT.
  */
 #include "model.h"
 
