@@ -5,27 +5,9 @@
  * Proves: however the drops of one handle by two threads meet, one is a fault and one is not; the forgotten reference
  *         is not eaten, nor is the frame ended twice; the same for a dead handle that is forgotten.
  */
-#include "model.h"
+#include "hold_one.h"
 
-static void on_drop(void *meta, uint64_t paddr, void *memory)
-{
-	(void)paddr, (void)memory;
-	*(uint64_t *)meta = 99;
-	model_add(MODEL_ENDED, 1);
-}
-
-static const struct mslot_type type = {.name = "t", .meta_bytes = 8, .on_drop = on_drop, .flags = MSLOT_TYPE_IMMEDIATE};
-
-static struct mslot_frame *frame;
 static struct mslot_unique *unique;
-
-static void hold_one(void)
-{
-	uint64_t value = 1;
-
-	frame = mslot_frame_claim(model_region, MODEL_PADDR(0), &type, &value, NULL);
-	MODEL_CHECK(frame);
-}
 
 static void hold_two(void)
 {

@@ -5,27 +5,9 @@
  * Proves: NOT_FORGOTTEN is exact: as many restores and raw drops succeed as references were forgotten; what a holder
  *         wrote before it forgot is visible to whoever restores; on_drop runs once, after all of it.
  */
-#include "model.h"
+#include "hold_one.h"
 
-static void on_drop(void *meta, uint64_t paddr, void *memory)
-{
-	(void)paddr, (void)memory;
-	*(uint64_t *)meta = 99;
-	model_add(MODEL_ENDED, 1);
-}
-
-static const struct mslot_type type = {.name = "t", .meta_bytes = 8, .on_drop = on_drop, .flags = MSLOT_TYPE_IMMEDIATE};
-
-static struct mslot_frame *frame;
 static uint64_t payload; /* belongs to whoever has the forgotten reference */
-
-static void hold_one(void)
-{
-	uint64_t value = 1;
-
-	frame = mslot_frame_claim(model_region, MODEL_PADDR(0), &type, &value, NULL);
-	MODEL_CHECK(frame);
-}
 
 static void hold_one_forgotten(void)
 {

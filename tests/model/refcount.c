@@ -5,26 +5,7 @@
  * Proves: however gets, clones and drops of one frame meet, on_drop runs once, after every holder's reads (which it
  *         would race with), and a getter either gets the frame alive or is told UNUSED or BUSY.
  */
-#include "model.h"
-
-static void on_drop(void *meta, uint64_t paddr, void *memory)
-{
-	(void)paddr, (void)memory;
-	*(uint64_t *)meta = 99;
-	model_add(MODEL_ENDED, 1);
-}
-
-static const struct mslot_type type = {.name = "t", .meta_bytes = 8, .on_drop = on_drop, .flags = MSLOT_TYPE_IMMEDIATE};
-
-static struct mslot_frame *frame;
-
-static void hold_one(void)
-{
-	uint64_t value = 1;
-
-	frame = mslot_frame_claim(model_region, MODEL_PADDR(0), &type, &value, NULL);
-	MODEL_CHECK(frame);
-}
+#include "hold_one.h"
 
 static void hold_two(void)
 {
