@@ -57,7 +57,7 @@ static void what_others_freed_is_read(void **state)
 	(void)state;
 	for (unsigned nr = 0; nr <= NR_FRAMES; nr++) {
 		assert_true(use(nr));
-		cache_publish(region);
+		cache_give_all(region);
 		assert_int_equal(in_index(), (UINT64_C(1) << nr) - 1);
 		/* It is remembered still. */
 		for (unsigned i = 0; i < nr; i++)
@@ -145,7 +145,7 @@ static void a_hot_frame_that_is_in_use_is_not_given_back(void **state)
 		if (flushes)
 			cache_flush();
 		else
-			cache_publish(region);
+			cache_give_all(region);
 		assert_int_equal(in_index(), every & ~UINT64_C(1));
 	}
 	mslot_frame_drop(frame);
@@ -299,7 +299,7 @@ static void what_is_freed_where_a_region_was_before_goes_to_the_index(void **sta
 		for (unsigned i = 0; i < 64; i++)
 			mslot_frame_drop(frames[i]);
 		if (published)
-			cache_publish(second);
+			cache_give_all(second);
 		else
 			cache_flush();
 		assert_int_equal(free_index_row(second->ranges[0].hints, 0), UINT64_MAX);

@@ -15,13 +15,13 @@
 pthread_mutex_t caches_lock = PTHREAD_MUTEX_INITIALIZER;
 struct free_cache *caches;
 
-static inline uint64_t row_get(const _Atomic uint64_t *word)
+static inline uint64_t row_load(const _Atomic uint64_t *word)
 {
 	/* [relaxed] our own; or another's, and a hint. */
 	return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-static inline void row_put(_Atomic uint64_t *word, uint64_t value)
+static inline void row_store(_Atomic uint64_t *word, uint64_t value)
 {
 	/* [relaxed] a hint: others look at the slot. */
 	atomic_store_explicit(word, value, memory_order_relaxed);
@@ -30,36 +30,36 @@ static inline void row_put(_Atomic uint64_t *word, uint64_t value)
 static void row_set(struct free_row *row, struct mslot_region *region, uintptr_t page, uint64_t mask)
 {
 	/* Others may find the frames of one row with the page of another: wrong hints, but of frames that are there. */
-	/* [relaxed] as row_put(). */
+	/* [relaxed] as row_store(). */
 	atomic_store_explicit(&row->hot, NULL, memory_order_relaxed);
-	row_put(&row->mask, 0);
-	row_put(&row->region_id, region ? region->id : 0);
+	row_store(&row->mask, 0);
+	row_store(&row->region_id, region ? region->id : 0);
 	/* [release:move] whoever finds the new page finds us moving. */
 	atomic_store_explicit(&row->page, page, memory_order_release);
-	row_put(&row->mask, mask);
+	row_store(&row->mask, mask);
 }
 
 static uintptr_t row_page(const struct free_row *row)
 {
-	/* [relaxed] as row_get(). */
+	/* [relaxed] as row_load(). */
 	return atomic_load_explicit(&row->page, memory_order_relaxed);
 }
 
 static bool row_is_empty(const struct free_row *row)
 {
-	/* [relaxed] as row_get(). */
-	return !row_get(&row->mask) && !atomic_load_explicit(&row->hot, memory_order_relaxed);
+	/* [relaxed] as row_load(). */
+	return !row_load(&row->mask) && !atomic_load_explicit(&row->hot, memory_order_relaxed);
 }
 
 /* The frames of that page that it remembers; the region is there. The hot one may be in use: whoever ends that
  * remembers it. It may be of another page, and gone, where the row is another thread's. */
 static uint64_t row_frames(const struct free_row *row, uintptr_t page)
 {
-	/* [relaxed] as row_get(). */
+	/* [relaxed] as row_load(). */
 	const struct slot *hot = atomic_load_explicit(&row->hot, memory_order_relaxed);
 	bool is_free = (uintptr_t)hot >> SLOT_PAGE_SHIFT == page && state_of(slot_word_acquire(hot)) == STATE_UNUSED;
 
-	return row_get(&row->mask) | (is_free ? slot_row_bit(hot) : 0);
+	return row_load(&row->mask) | (is_free ? slot_row_bit(hot) : 0);
 }
 
 static void index_give(const struct mslot_region *region, uint64_t row, uint64_t mask)
@@ -96,7 +96,7 @@ static void row_give(const struct free_row *row, const struct mslot_region *regi
 static void row_flush(struct free_row *row, const struct mslot_region *there)
 {
 	if (!row_is_empty(row)) {
-		if (there && row_get(&row->region_id) == there->id) {
+		if (there && row_load(&row->region_id) == there->id) {
 			row_give(row, there);
 		} else {
 			mslot_read_lock();
@@ -207,7 +207,7 @@ static unsigned nearest_node(const struct mslot_region *region)
 /* Whether the row is of the region, and on that node. */
 static bool row_is_on(const struct free_row *row, const struct mslot_region *region, unsigned node)
 {
-	return row_get(&row->region_id) == region->id && row_frames(row, row_page(row)) &&
+	return row_load(&row->region_id) == region->id && row_frames(row, row_page(row)) &&
 	       (region->nr_ranges == 1 || node == NODE_ANY ||
 		region_range_of(region, region_row(region, row_page(row)) << ROW_SHIFT)->node == node);
 }
@@ -276,7 +276,7 @@ bool cache_refill(struct mslot_region *region, unsigned node)
 	return true;
 }
 
-void cache_publish(const struct mslot_region *region)
+void cache_give_all(const struct mslot_region *region)
 {
 	hints_move_begin();
 	if (pthread_mutex_trylock(&caches_lock)) {

@@ -89,7 +89,7 @@ void cache_end_call(void);
 /* Gives to the index what the thread remembers. */
 void cache_flush(void);
 /* Gives to the indexes what all threads remember of the region. They remember it still. */
-void cache_publish(const struct mslot_region *region);
+void cache_give_all(const struct mslot_region *region);
 
 /* ---- for proof.c ---- */
 

@@ -272,7 +272,7 @@ struct slot *request_find(const struct request *request, enum mslot_err *err)
 			reclaim_drain_own();
 			if (may_prove && hints_prove_none(region))
 				return NULL;
-			cache_publish(region);
+			cache_give_all(region);
 			slot = find_by_hints(request);
 		}
 		/* A grace period takes less time than a look at every slot. */
