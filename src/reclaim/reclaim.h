@@ -32,11 +32,12 @@ struct reclaim_thread {
 	uint64_t nr_slots_before; /* in the active queue, at the last look */
 	bool flipped;
 
-	/* For those who report stalls. */
+	/* For stragglers.c and stall.c. */
 	pid_t id;
-	const unsigned long *reader;
-	uint64_t stall_reported; /* grace period that it was last reported for */
-	uint64_t stall_next_ns;	 /* how long it is to stay in it to be reported again */
+	const unsigned long *reader; /* as grace_reader() gives it; NULL of the library's own thread, which does not
+					wait for itself */
+	uint64_t stall_reported;     /* grace period that it was last reported for */
+	uint64_t stall_next_ns;	     /* how long it is to stay in it to be reported again */
 };
 
 extern _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));

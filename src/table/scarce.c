@@ -35,9 +35,9 @@ static bool scarce_swap_episode(struct mslot_region *region, uint64_t *word, uin
 }
 
 /* It is on, and in the same episode as the other word. */
-static bool is_of(uint64_t word, uint64_t other)
+static bool is_same_episode(uint64_t word, uint64_t other)
 {
-	return word & SCARCE_ON && !((word ^ other) & (SCARCE_SETTLED - SCARCE_EPISODE_ONE));
+	return word & SCARCE_ON && !((word ^ other) & SCARCE_EPISODE);
 }
 
 /* Counting makes claims dearer; where an eighth is free again, many follow before the next pass. */
@@ -57,7 +57,7 @@ uint64_t scarce_begin(struct mslot_region *region)
 	do {
 		if (word & SCARCE_ON && !(word & SCARCE_SETTLED))
 			return 0;
-		next = SCARCE_ON | ((word + SCARCE_EPISODE_ONE) & (SCARCE_SETTLED - SCARCE_EPISODE_ONE));
+		next = SCARCE_ON | ((word + SCARCE_EPISODE_ONE) & SCARCE_EPISODE);
 	} while (!scarce_swap_episode(region, &word, next));
 	if (!(word & SCARCE_ON))
 		/* [relaxed] slot_call_attention() releases it. */
@@ -72,7 +72,7 @@ void scarce_end(struct mslot_region *region, uint64_t episode)
 	uint64_t word = scarce_word(region);
 
 	do
-		if (!is_of(word, episode))
+		if (!is_same_episode(word, episode))
 			return;
 	while (!scarce_swap_episode(region, &word, word & ~(SCARCE_ON | SCARCE_SETTLED)));
 	/* [relaxed] as above. */
@@ -84,7 +84,7 @@ void scarce_settle(struct mslot_region *region, uint64_t episode, uint64_t nr)
 	uint64_t word = scarce_word(region);
 
 	do {
-		if (!is_of(word, episode))
+		if (!is_same_episode(word, episode))
 			return;
 		if ((word & SCARCE_COUNT) + nr > scarce_limit(region)) {
 			scarce_end(region, episode);
@@ -117,7 +117,7 @@ void scarce_count_dec(struct mslot_region *region, uint64_t seen)
 
 	do
 		/* Another pass has not counted our slot. */
-		if (!is_of(word, seen) || !(word & SCARCE_COUNT))
+		if (!is_same_episode(word, seen) || !(word & SCARCE_COUNT))
 			return;
 	while (!scarce_swap(region, &word, word - 1));
 }
