@@ -52,6 +52,22 @@ static void hints_prove_that_there_is_none(void **state)
 	drop_all();
 }
 
+/* A frame that is unused, and of which no hint is left, would be found by whoever asks the slots. */
+static void hints_prove_that_there_is_no_run(void **state)
+{
+	struct mslot_segment run;
+	uint64_t word;
+	(void)state;
+
+	hold_all();
+	cache_flush();
+	word = slot_word(&region->slots[4]);
+	atomic_store(&region->slots[4].state, state_recycle(word));
+	assert_err(mslot_alloc_segment(region, 1, 2, &immediate, NULL, NULL, NULL, &run), MSLOT_NO_MEMORY);
+	atomic_store(&region->slots[4].state, word);
+	drop_all();
+}
+
 static void *drop_one_and_wait(void *arg)
 {
 	mslot_thread_register();
@@ -211,6 +227,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(hints_prove_that_there_is_none),
+		TEST(hints_prove_that_there_is_no_run),
 		TEST(what_another_thread_remembers_is_no_none),
 		TEST(while_a_thread_moves_the_slots_are_asked),
 		TEST(what_was_claimed_before_there_were_hints_disproves_them),

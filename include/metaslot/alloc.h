@@ -30,8 +30,7 @@ enum {
 	MSLOT_ALLOC_MAY_WAIT = 1u << 1,
 	/**
 	 * Only frames of `node`, by the region's node ranges; INVALID where none is of it. Without this flag, frames of
-	 * the caller's node come first, then those of the others by their distance from it. That one node of several
-	 * has none left is found by a look at all its slots, at each call.
+	 * the caller's node come first, then those of the others by their distance from it.
 	 */
 	MSLOT_ALLOC_ON_NODE = 1u << 2,
 };
@@ -66,7 +65,7 @@ struct mslot_alloc_options {
  *           allocate. It looks at every slot instead, which takes tens of milliseconds for each million: if frames
  *           were claimed before the region's first allocation or mslot_region_mark_hole(), or a frame was reset as
  *           unused, the first time, and each time while a frame of the region is unique; and each time with
- *           MSLOT_ALLOC_MAY_WAIT or MSLOT_ALLOC_ON_NODE.
+ *           MSLOT_ALLOC_MAY_WAIT, or with MSLOT_ALLOC_ON_NODE while another node has an unused frame.
  * Source:   OSTD `FrameAllocOptions::alloc_frame_with`.
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_alloc_frame(struct mslot_region *region,
@@ -90,8 +89,9 @@ MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_alloc_unique(struct mslo
  *
  * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order, Progress, Context: as mslot_alloc_frame(). Claims ascend, so of two that collide one gets through.
- * Errors:   NO_MEMORY: at some moment during the call no fitting run was unused, which a look at every slot has shown,
- *           each time; BUSY, INVALID as there, and `nr_frames` 0 or `align_frames` no power of two.
+ * Errors:   NO_MEMORY: at some moment during the call no fitting run was unused. It takes as long as there, but each
+ *           time a look at every slot while any frame is unused, or where there the first time does. BUSY, INVALID as
+ *           there, and `nr_frames` 0 or `align_frames` no power of two.
  * Source:   OSTD `FrameAllocOptions::alloc_segment_with`.
  */
 MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_alloc_segment(struct mslot_region *region, uint64_t nr_frames,

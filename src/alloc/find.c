@@ -260,8 +260,8 @@ struct slot *request_find(const struct request *request, enum mslot_err *err)
 	if (request->nr_frames > region->nr_frames)
 		return NULL;
 	for (bool waits = request->flags & MSLOT_ALLOC_MAY_WAIT, has_waited = false;;) {
-		bool may_come = false,
-		     may_prove = !waits && is_of_any_frame(request) && region_hints_stage(region) == HINTS_MADE;
+		/* Where there is no unused frame at all, there is no run, and none on the node. */
+		bool may_come = false, may_prove = !waits && region_hints_stage(region) == HINTS_MADE;
 
 		/* The count is of unused frames; a caller that waits must see the retired ones, too. */
 		if (scarce_is_none(region) && !waits)
