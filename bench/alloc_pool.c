@@ -246,7 +246,7 @@ static void ring_enqueue(struct pool *pool, struct item *item)
 }
 
 /* An enqueue spins until the one before it is done: a time slice and more where that thread was preempted. So where
- * threads outnumber cpus they take turns by a mutex, and who waits for a preempted one sleeps. Dequeues wait for
+ * threads outnumber cpus they take turns by a mutex, and sleep while they wait for a preempted one. Dequeues wait for
  * nobody. */
 static void ring_give(struct pool *pool, struct item *item)
 {

@@ -65,7 +65,7 @@ static unsigned node_of(const struct place *place, hwloc_obj_t pu)
 
 /* ---- orders ---- */
 
-/* Who is the first of its core, then of its cache, ... comes before who is the second. */
+/* The first cpu of each core, then of each cache, ... comes before the second one. */
 static int scattered(const void *one, const void *other)
 {
 	hwloc_obj_t a = ((const struct cpu *)one)->pu, b = ((const struct cpu *)other)->pu;

@@ -97,7 +97,8 @@ static bool has_enough(const struct run *run, const struct replay_result *result
 	       (result->seconds >= config->min_seconds || result->rounds >= MOST_ROUNDS || !run->trace->nr_events);
 }
 
-/* Whose turn it is: of those who need more, who has had the fewest rounds or, where time decides, the least of it. */
+/* Whose turn it is: of those that need more rounds, the one that has had the fewest or, where time decides, the least
+ * of it. */
 static unsigned next_turn(const struct run *runs, unsigned nr, const struct replay_result *results)
 {
 	bool counts = runs->config->rounds;

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #define ROUND_SECONDS 0.4
-/* Who has run for so long after another died, or slept for so long, and has finished nothing, stands still. Who has to
- * wait for a lock of the C library or of the kernel waits for its holder to get a processor. */
+/* A thread that has run for so long after another died, or slept for so long, and has finished nothing, stands still.
+ * It may sleep that long: for a lock of the C library or of the kernel, whose holder has no processor. */
 #define RUN_SECONDS 0.1
 #define SLEEP_SECONDS 5
 /* Frames that one thread has in hand: handles, two address spaces, a segment; and that one retired root table leads to.
@@ -88,7 +88,7 @@ static bool stands_still(const struct job *job, struct look *last)
 	       (now.sleeps && now.at - last->at - (now.queued - last->queued) > SLEEP_SECONDS);
 }
 
-/* Until all have ended, which who stands still may never do. */
+/* Until all have ended, or one is found to stand still. */
 static void see_others_go_on(void)
 {
 	do {

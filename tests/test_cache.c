@@ -153,7 +153,7 @@ static void a_hot_frame_that_is_in_use_is_not_given_back(void **state)
 	assert_int_equal(in_index(), every);
 }
 
-/* Nor does who has nothing to give say that there is room. */
+/* Nor does a thread with nothing to give say that there is room. */
 static void a_row_with_nothing_free_is_not_promised(void **state)
 {
 	struct mslot_frame *frames[NR_FRAMES];
@@ -195,7 +195,7 @@ static void what_another_thread_resets_is_not_allocated_next(void **state)
 	assert_int_equal(in_index(), every);
 }
 
-/* The hot frame is not, either, and who gives its row back does not tell of it. */
+/* The hot frame is not, either, and a thread that gives its row back does not tell of it. */
 static void what_is_reset_as_unused_is_not_allocated_next(void **state)
 {
 	struct mslot_frame *frame = alloc_at(0);

@@ -55,7 +55,7 @@ static void what_is_retired_is_backlog_until_it_is_recycled(void **state)
 	assert_true(now.grace_periods > before.grace_periods);
 }
 
-/* Also by who looks before the library's thread has woken. */
+/* Also where the library's thread has not woken yet. */
 static void a_wait_does_not_begin_before_the_drop(void **state)
 {
 	(void)state;

@@ -3,7 +3,7 @@
  * Frames that become holes, by slots or a grain of slots at once, and unique ones: against claims by address, against
  * allocation, and against whoever looks for free frames.
  *
- * Proves: who finds a frame taken, by whatever took it, finds free what its taker knew to be free; of a claim and a
+ * Proves: whoever finds a frame taken, by whatever took it, finds free what its taker knew to be free; of a claim and a
  *         marking one wins, and a marking that fails leaves nothing behind; allocation misses no frame on the way.
  */
 #include "alloc/cache.h"

@@ -4,7 +4,7 @@
  *
  * Proves: no frame is handed out twice and none is lost; what was given is found again, whoever fills its word or a
  *         word above it meanwhile; a block says that it is whole if it is, and if it is not, is asked in vain only
- *         once; who takes a frame's hint sees what the one who gave it did before; an index that is full shows who is
+ *         once; whoever takes a frame's hint sees what its giver did before; an index that is full shows who is
  *         about to change that.
  */
 #include "alloc/free_index.h"
