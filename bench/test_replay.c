@@ -131,14 +131,16 @@ static void a_deferred_frame_is_waited_for(void **state)
 {
 	struct trace_event again[] = {{.op = 'A', .kind = 1}, {.op = 'F', .cpu = 1}, {.op = 'A', .kind = 1}};
 	struct trace trace = {.name = "again", .nr_cpus = 2, .nr_frames = 1, .nr_events = 3, .events = again};
-	struct replay_result result;
+	struct replay_result result = {.nr_waits = 0};
 
 	(void)state;
-	/* In one round at least: a thread may be preempted for as long. */
-	result = replay(impl_find("mslot"), &trace, 2, true, 50);
-	assert_string_equal(result.error, "");
+	/* In one round at least: in the others a thread may be preempted for as long. */
+	for (int tries = 0; tries < 40 && result.nr_waits == 0; tries++) {
+		result = replay(impl_find("mslot"), &trace, 2, true, 50);
+		assert_string_equal(result.error, "");
+		assert_int_equal(result.held, 1);
+	}
 	assert_true(result.nr_waits > 0 && result.wait_ns > 0);
-	assert_int_equal(result.held, 1);
 }
 
 /* One event too many, on line 4, and what is said of it. */
