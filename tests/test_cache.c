@@ -328,6 +328,35 @@ static void a_thread_that_is_not_registered_remembers_nothing(void **state)
 	assert_int_equal(in_index(), every);
 }
 
+/* In a region of a terabyte all of them take seconds: another thread may just be making the index. */
+static void frames_without_hints_are_looked_for_no_further_than_pays(void **state)
+{
+	const uint64_t nr_frames = 1 << 16;
+	struct mslot_region *large = mslot_region_create(&(struct mslot_region_config){.nr_frames = nr_frames}, NULL);
+	struct free_index *index;
+	uint64_t nr_found = 0;
+	(void)state;
+
+	assert_non_null(large);
+	assert_true(cache_has_indexes(large));
+	region_disprove_hints(large);
+	index = large->ranges[0].hints;
+	for (uint64_t row = 0; row < nr_frames / 64; row++)
+		free_index_take(index, row, UINT64_MAX);
+	for (struct mslot_frame *frame; (frame = mslot_alloc_frame(large, &immediate, NULL, NULL, NULL)); nr_found++) {
+		/* Each look goes as far again as it had to go to the first. */
+		if (nr_found == 0)
+			for (uint64_t row = 1; row < nr_frames / 64; row++)
+				if (row != 64)
+					assert_int_equal(free_index_row(index, row), row < 64 ? UINT64_MAX : 0);
+		assert_int_not_equal(mslot_frame_into_raw(frame), MSLOT_PADDR_NONE);
+	}
+	assert_int_equal(nr_found, nr_frames);
+	for (uint64_t at = 0; at < nr_frames; at++)
+		assert_err(mslot_frame_drop_raw(large, at * FRAME), MSLOT_OK);
+	assert_err(mslot_region_destroy(large), MSLOT_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +371,7 @@ int main(void)
 		TEST(what_another_thread_resets_is_not_allocated_next),
 		TEST(a_frame_of_another_region_is_never_given),
 		TEST(what_is_freed_where_a_region_was_before_goes_to_the_index),
+		TEST(frames_without_hints_are_looked_for_no_further_than_pays),
 		TEST(a_thread_that_is_not_registered_remembers_nothing),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -137,6 +137,7 @@ struct pass {
 	uint64_t found;	      /* where a fitting run is, or was */
 	uint64_t nr_moving;   /* neither unused nor shared nor holes: they may become unused unseen */
 	uint64_t nr_unused;
+	uint64_t nr_seen, nr_enough; /* slots; enough: as many again as until a run was found */
 	bool has_found;
 	bool may_come; /* a fitting run is there once what is retired is unused */
 };
@@ -152,6 +153,13 @@ struct runs {
 	uint64_t unused, soon; /* soon: of unused or retired slots */
 };
 
+/* Where there is a run, the rest need not be seen. But some more are, or each of many slots without hints would be
+ * found by a pass of its own. */
+static bool is_enough(const struct pass *pass)
+{
+	return pass->has_found && pass->nr_seen >= pass->nr_enough;
+}
+
 /* Looks at the slots of a range. May settle the region's count. */
 static void pass_over_range(const struct request *request, const struct node_range *range, bool settles,
 			    struct runs *runs, struct pass *pass)
@@ -160,9 +168,10 @@ static void pass_over_range(const struct request *request, const struct node_ran
 	bool has_index = cache_has_indexes(region);
 	uint64_t unused = 0;
 
-	for (uint64_t at = range->first; at < range->end; at++) {
+	for (uint64_t at = range->first; at < range->end && !is_enough(pass); at++) {
 		uint64_t word = region_word(region, at);
 
+		pass->nr_seen++;
 		if (settles && state_of(word) == STATE_SHARED)
 			word = grain_word(region_grain_byte(region, at), slot_call_attention(&region->slots[at]));
 		pass->generations += state_generation(word);
@@ -176,6 +185,7 @@ static void pass_over_range(const struct request *request, const struct node_ran
 		if (runs->unused == request->nr_frames && !pass->has_found) {
 			pass->found = at + 1 - request->nr_frames;
 			pass->has_found = true;
+			pass->nr_enough = 2 * pass->nr_seen + 4096;
 		}
 		if (at % 64 == 63 || at == range->end - 1) {
 			if (has_index && unused & ~free_index_row(range->hints, at / 64)) {
@@ -188,7 +198,7 @@ static void pass_over_range(const struct request *request, const struct node_ran
 	}
 }
 
-/* Looks at every slot that is wanted. Hints of unused ones are set right on the way. */
+/* Looks at every slot that is wanted, if it finds no run. Hints of unused ones are set right on the way. */
 static struct pass pass_over(const struct request *request, bool settles)
 {
 	struct mslot_region *region = request->region;

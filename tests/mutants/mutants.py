@@ -219,6 +219,8 @@ CACHES = [
      "pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);", "cancel_state = PTHREAD_CANCEL_ENABLE;"),
     ("a refused forget of a unique frame stays", "table/slot.c",
      "if (state_of(word) != state_of(old) ||", "if (state_of(word) != STATE_SHARED ||"),
+    ("a pass that has found goes on to the end", "alloc/find.c", "return pass->has_found && pass->nr_seen >= pass->nr_enough;", "return false;"),
+    ("a pass that has found stops there", "alloc/find.c", "return pass->has_found && pass->nr_seen >= pass->nr_enough;", "return pass->has_found;"),
     ("a small region counts for ever", "table/scarce.c", "\tif (limit > half)\n\t\treturn half;\n", ""),
     ("who waits counts, too", "alloc/find.c", "!waits && is_of_any_frame(request) ? scarce_begin", "is_of_any_frame(request) ? scarce_begin"),
     ("who waits looks only at what is retired already", "alloc/find.c", "if (!slot && waits && !has_waited)", "if (false)"),
