@@ -65,7 +65,8 @@ static inline bool samples_join(struct samples *all, const struct samples *sets,
 		return false;
 	for (size_t i = 0; i < nr_sets; i++) {
 		const struct samples *set = (const struct samples *)((const char *)sets + i * stride);
-		memcpy(all->values + all->nr, set->values, samples_kept(set) * sizeof(*all->values));
+		if (samples_kept(set))
+			memcpy(all->values + all->nr, set->values, samples_kept(set) * sizeof(*all->values));
 		all->nr += samples_kept(set);
 	}
 	qsort(all->values, all->nr, sizeof(*all->values), samples_compare);

@@ -11,6 +11,7 @@
 #include "delay.h"
 #include "faults.h"
 #include "oracle.h"
+#include "output.h"
 #include "report.h"
 #include "soak.h"
 
@@ -109,6 +110,7 @@ static _Noreturn void finish(void)
 		fputs("metaslot-stress: the JSON could not be written\n", stderr);
 		written = false;
 	}
+	written = output_is_written("metaslot-stress") && written;
 	/* exit(), so that sanitizers have their say; but not beside stuck threads. */
 	if (what)
 		_exit(1);

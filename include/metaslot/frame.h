@@ -53,8 +53,9 @@ MSLOT_API void mslot_frame_drop(struct mslot_frame *frame);
  */
 MSLOT_API MSLOT_MUST_USE uint64_t mslot_frame_into_raw(struct mslot_frame *frame);
 
-/* A handle that is used after its end is found by this warning, not by the analyzer. -Wall has it on as well. */
-#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+/* A handle that is used after its end is found by this warning, not by the analyzer. -Wall has it on as well. Both
+ * with -Wno-use-after-free and -DMSLOT_NO_WARNINGS it is off. */
+#if !defined(MSLOT_NO_WARNINGS) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
 #pragma GCC diagnostic warning "-Wuse-after-free=2"
 #endif
 

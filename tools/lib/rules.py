@@ -10,8 +10,8 @@ from rulebook import RULES
 
 
 def read_tree(root):
-    """The files that git does not ignore, as they are now; of a tarball, all files outside build/."""
-    git = subprocess.run(["git", "-c", "safe.directory=*", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True)
+    """The files that git knows of, as they are now; of a tarball, all files outside build/."""
+    git = subprocess.run(["git", "-c", "safe.directory=*", "-C", root, "ls-files", "-z"], capture_output=True, text=True)
     names = git.stdout.split("\0") if git.returncode == 0 and git.stdout else [
         os.path.relpath(os.path.join(folder, name), root)
         for folder, _, files in os.walk(root) for name in files
