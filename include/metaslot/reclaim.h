@@ -37,6 +37,11 @@ extern "C" {
  *
  * A thread that ends registered is unregistered then, and its reader section, if it is in one, ends.
  *
+ * The first registration in a process starts the library's thread. Whoever makes it, that thread is SCHED_OTHER and
+ * runs on the processors of the process's main thread, as far as the kernel allows; its nice value, and what else
+ * threads inherit (cgroup, memory policy), are of the thread that starts it. So a thread in the background should not
+ * be the first: register another before, or call mslot_synchronize() from one, which starts it as well.
+ *
  * Order:    a mutex orders it against the grace-period thread.
  * Progress: blocking (a mutex; allocates).
  * Context:  a thread that is not registered, with the library or with liburcu's flavor of it; outside reader sections.
@@ -193,7 +198,7 @@ struct mslot_stall {
  * @ctx  handed to `fn`
  *
  * Order:    a mutex: `fn` sees what the caller wrote before. It may still run once after another was installed.
- * Progress: blocking (a mutex; the first call starts the thread).
+ * Progress: blocking (a mutex; the first call starts the thread, which inherits as mslot_thread_register() says).
  * Context:  any thread, registered or not.
  * Errors:   NO_MEMORY: the thread could not be started.
  */

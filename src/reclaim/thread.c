@@ -9,6 +9,7 @@
 #include "reclaim/reclaim.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,21 @@ static void unregister(void *thread)
 	free(self);
 }
 
+/*
+ * Takes from a thread of the library's what it has from the one that happened to create it: a policy under which it
+ * starves, or is in the way; a processor where another thread runs all the time. The main thread's processors are those
+ * that the process was given (taskset). Where the kernel refuses one of them, that stays. Not by attributes: with them
+ * there would be no thread then.
+ */
+static void make_ordinary(pthread_t thread)
+{
+	cpu_set_t cpus;
+
+	(void)pthread_setschedparam(thread, SCHED_OTHER, &(struct sched_param){0});
+	if (!sched_getaffinity(getpid(), sizeof(cpus), &cpus))
+		(void)pthread_setaffinity_np(thread, sizeof(cpus), &cpus);
+}
+
 enum mslot_err reclaim_spawn(void *(*fn)(void *arg), void *arg)
 {
 	static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
@@ -62,6 +78,9 @@ enum mslot_err reclaim_spawn(void *(*fn)(void *arg), void *arg)
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	err = pthread_create(&thread, &attr, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	/* It never ends, so its name is valid. */
+	if (!err)
+		make_ordinary(thread);
 	pthread_attr_destroy(&attr);
 	return err ? MSLOT_NO_MEMORY : MSLOT_OK;
 }

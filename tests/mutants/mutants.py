@@ -148,6 +148,10 @@ RECLAIM = [
      "atomic_store_explicit(&pace_is_urgent, false,", "atomic_store_explicit(&pace_is_urgent, true,"),
     ("the first retire of a grace period drains nothing", "reclaim/reclaim.c",
      "\tif (!self->recycling)\n\t\treclaim_drain(self, queue, RECYCLES_PER_DRAIN);\n", ""),
+    ("the library's thread has the policy of who registers first", "reclaim/thread.c",
+     "\t(void)pthread_setschedparam(thread, SCHED_OTHER, &(struct sched_param){0});\n", ""),
+    ("the library's thread has the processors of who registers first", "reclaim/thread.c",
+     "if (!sched_getaffinity(getpid(), sizeof(cpus), &cpus))", "if (!sched_getaffinity(0, sizeof(cpus), &cpus))"),
     ("adopting wakes nobody", "reclaim/grace_thread.c",
      "memory_order_relaxed));\n\tgrace_thread_wake();", "memory_order_relaxed));"),
 ]

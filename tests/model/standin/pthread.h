@@ -5,6 +5,7 @@
 #ifndef MODEL_PTHREAD_H
 #define MODEL_PTHREAD_H
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/types.h>
 
@@ -45,6 +46,9 @@ int model_set_specific(const void *value);
 #define pthread_attr_init(attr) ((void)(attr), 0)
 #define pthread_attr_setdetachstate(attr, state) ((void)(state))
 #define pthread_attr_destroy(attr) ((void)(attr))
+#define pthread_setschedparam(thread, policy, param) ((void)(thread))
+#define sched_getaffinity(pid, bytes, cpus) (-1)
+#define pthread_setaffinity_np(thread, bytes, cpus) ((void)(thread))
 #define pthread_sigmask(how, set, old) ((void)(set), (void)(old))
 #define PTHREAD_CANCEL_DISABLE 0
 #define pthread_setcancelstate(state, old) ((void)(state), (void)(old))
