@@ -30,6 +30,31 @@ static void a_region_that_names_no_node_does_not_look_at_the_machine(void **stat
 	assert_int_equal(nr_bound, 0);
 }
 
+static bool has_read;
+
+static void *read_cancelled(void *arg)
+{
+	pthread_cancel(pthread_self());
+	assert_false(numa_init());
+	has_read = true;
+	pthread_testcancel();
+	return arg;
+}
+
+static void who_is_cancelled_while_it_reads_the_topology_leaves_no_lock(void **state)
+{
+	pthread_t thread;
+	void *result = NULL;
+
+	(void)state;
+	loads_fail = true;
+	assert_int_equal(pthread_create(&thread, NULL, read_cancelled, NULL), 0);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_ptr_equal(result, PTHREAD_CANCELED);
+	assert_true(has_read);
+	nr_loads = 0;
+}
+
 static void a_topology_that_could_not_be_read_is_read_again(void **state)
 {
 	struct mslot_node_range range = {0, 0};
@@ -172,6 +197,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_region_that_names_no_node_does_not_look_at_the_machine),
+		cmocka_unit_test(who_is_cancelled_while_it_reads_the_topology_leaves_no_lock),
 		cmocka_unit_test(a_topology_that_could_not_be_read_is_read_again),
 		cmocka_unit_test(near_is_what_the_machine_says),
 		cmocka_unit_test(a_cpu_is_on_its_node),

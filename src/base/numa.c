@@ -159,10 +159,14 @@ bool numa_init(void)
 	static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER;
 	static bool is_read;
 	bool is_there;
+	int cancel_state;
 
+	/* hwloc reads files: a thread that is cancelled there would take the lock along. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	pthread_mutex_lock(&reading);
 	is_there = is_read = is_read || read_machine();
 	pthread_mutex_unlock(&reading);
+	pthread_setcancelstate(cancel_state, NULL);
 	return is_there;
 }
 

@@ -255,6 +255,8 @@ NODES = [
      "if (request->node == NODE_ANY || request->node == region->ranges[i].node)", "if (true)"),
     ("the farthest node is the first to fall back on", "base/numa.c",
      "return latency(from, a) < latency(from, b);", "return latency(from, a) > latency(from, b);"),
+    ("who is cancelled reading the topology takes the lock along", "base/numa.c",
+     "pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);", "cancel_state = PTHREAD_CANCEL_ENABLE;"),
     ("all fall back on the lowest node", "base/numa.c",
      "return around_a < around_b;", "return a < b;"),
     ("a node without memory may have frames", "base/numa.c",
