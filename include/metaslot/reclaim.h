@@ -18,7 +18,8 @@
  * thread before destructors of thread-specific data run.
  *
  * A thread that has not registered is told so by a fault in hardened builds. Other builds do not check: it may claim
- * and drop, but its reader sections protect nothing.
+ * and drop, but its reader sections protect nothing. Under bp they protect all the same, as liburcu registers a thread
+ * at its first section; the stall handler is not told of them.
  *
  * May run together:  everything with everything.
  * fork:              the child may only exec or _exit; the library does not continue there.

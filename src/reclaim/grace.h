@@ -90,11 +90,14 @@ static inline void grace_use_barrier(void)
 #endif
 }
 
-/* Whether the thread is in a section, as far as the flavor can tell: qsbr has no sections. */
+/* Whether the thread, known to liburcu or not, is in a section, as far as the flavor can tell: qsbr has no sections. */
 static inline bool grace_in_section(void)
 {
-#ifdef MSLOT_FLAVOR_QSBR
+#if defined(MSLOT_FLAVOR_QSBR)
 	return false;
+#elif defined(MSLOT_FLAVOR_BP)
+	/* The look itself would register it. */
+	return URCU_TLS(urcu_bp_reader) && GRACE_CALL(read_ongoing)() != 0;
 #else
 	return GRACE_CALL(read_ongoing)() != 0;
 #endif

@@ -277,8 +277,8 @@ bool reclaim_must_not_wait(void)
 {
 	struct reclaim_thread *self = reclaim_self;
 
-	return immediate.running || reclaim_in_on_drop || grace_thread_is_self() ||
-	       (self && (self->recycling || grace_in_section()));
+	return immediate.running || reclaim_in_on_drop || grace_thread_is_self() || (self && self->recycling) ||
+	       grace_in_section();
 }
 
 enum mslot_err reclaim_make_room(struct mslot_region *region)

@@ -152,6 +152,8 @@ RECLAIM = [
      "\t(void)pthread_setschedparam(thread, SCHED_OTHER, &(struct sched_param){0});\n", ""),
     ("the library's thread has the processors of who registers first", "reclaim/thread.c",
      "if (!sched_getaffinity(getpid(), sizeof(cpus), &cpus))", "if (!sched_getaffinity(0, sizeof(cpus), &cpus))"),
+    ("a stranger waits for its own section", "reclaim/reclaim.c",
+     "\t       grace_in_section();\n", "\t       (self && grace_in_section());\n"),
     ("adopting wakes nobody", "reclaim/grace_thread.c",
      "memory_order_relaxed));\n\tgrace_thread_wake();", "memory_order_relaxed));"),
 ]
