@@ -73,11 +73,44 @@ static void a_section_protects_under_bp(void **state)
 	join(thread);
 }
 
+static void *claim_at_the_limit(void *limited)
+{
+	for (unsigned i = 0; i < 32; i++) {
+		struct mslot_frame *frame = mslot_frame_claim(limited, i * FRAME, &deferred, NULL, NULL);
+
+		if (!frame)
+			return "refused";
+		mslot_frame_drop(frame);
+	}
+	return NULL;
+}
+
+static void a_claim_at_the_limit_waits(void **state)
+{
+	struct mslot_region_config config = {.nr_frames = 32, .backlog_limit = 4, .claims_may_wait = true};
+	struct mslot_region *limited;
+	struct mslot_stats before, now;
+	pthread_t thread;
+	(void)state;
+
+#ifdef MSLOT_HARDENED
+	skip();
+#endif
+	limited = mslot_region_create(&config, NULL);
+	mslot_stats(&before);
+	assert_int_equal(pthread_create(&thread, NULL, claim_at_the_limit, limited), 0);
+	assert_null(join(thread));
+	mslot_stats(&now);
+	assert_true(now.claims_waited > before.claims_waited);
+	assert_err(mslot_region_destroy(limited), MSLOT_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(waiting_inside_a_section_is_refused),
 		TEST(a_section_protects_under_bp),
+		TEST(a_claim_at_the_limit_waits),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -111,7 +111,8 @@ MSLOT_API MSLOT_MUST_USE const void *mslot_peek(struct mslot_region *region, uin
 
 /**
  * Waits until everything that was retired before is recycled and its on_drop has run: by any thread, in drops that have
- * returned.
+ * returned. Not waited for: frames of immediate types that an on_drop drops on an unregistered thread; they are
+ * recycled before the outer drop returns.
  *
  * @region  only checked for NULL; all regions are drained
  *

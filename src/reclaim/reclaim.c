@@ -283,9 +283,7 @@ bool reclaim_must_not_wait(void)
 
 enum mslot_err reclaim_make_room(struct mslot_region *region)
 {
-	struct reclaim_thread *self = reclaim_self;
-
-	if (region->claims_may_wait && self && !reclaim_must_not_wait()) {
+	if (region->claims_may_wait && !reclaim_must_not_wait()) {
 		reclaim_tally_shared(&reclaim_counts.claims_waited);
 		grace_thread_wait(true);
 		if (reclaim_has_room(region))

@@ -154,6 +154,8 @@ RECLAIM = [
      "if (!sched_getaffinity(getpid(), sizeof(cpus), &cpus))", "if (!sched_getaffinity(0, sizeof(cpus), &cpus))"),
     ("a stranger waits for its own section", "reclaim/reclaim.c",
      "\t       grace_in_section();\n", "\t       (self && grace_in_section());\n"),
+    ("a stranger's claim does not wait", "reclaim/reclaim.c",
+     "if (region->claims_may_wait && !reclaim", "if (region->claims_may_wait && reclaim_self && !reclaim"),
     ("adopting wakes nobody", "reclaim/grace_thread.c",
      "memory_order_relaxed));\n\tgrace_thread_wake();", "memory_order_relaxed));"),
 ]
