@@ -153,12 +153,47 @@ static void an_on_drop_is_in_no_section(void **state)
 	assert_err(mslot_synchronize(), MSLOT_OK);
 }
 
+static pthread_key_t later;
+
+/* After the library's own: its key is older. */
+static void register_again(void *arg)
+{
+	(void)arg;
+	mslot_thread_register();
+	mslot_read_unlock();
+	mslot_thread_unregister();
+}
+
+static void *end_inside_a_section(void *arg)
+{
+	mslot_thread_register();
+	pthread_setspecific(later, &later);
+	mslot_read_lock();
+	return arg;
+}
+
+static void sections_end_with_the_registration(void **state)
+{
+	(void)state;
+
+	skip_where_sections_are_not_checked();
+	assert_int_equal(pthread_key_create(&later, register_again), 0);
+	faults_begin();
+	run_in_thread(end_inside_a_section, NULL);
+	mslot_set_fault_handler(NULL, NULL);
+	pthread_key_delete(later);
+	assert_int_equal(caught.nr, 1);
+	assert_int_equal(caught.last.kind, MSLOT_FAULT_NO_SECTION);
+	assert_err(mslot_synchronize(), MSLOT_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(calls_of_an_unregistered_thread_are_faults),
 		TEST(what_needs_a_section_is_a_fault_outside),
 		TEST(an_on_drop_is_in_no_section),
+		TEST(sections_end_with_the_registration),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -14,6 +14,7 @@
 static _Thread_local unsigned nr_entered;
 #define HARDENED_ENTER() nr_entered++
 #define HARDENED_LEAVE() nr_entered--
+#define HARDENED_LEAVE_ALL() nr_entered = 0
 #define HARDENED_IN_SECTION(call, result)                                                                              \
 	do {                                                                                                           \
 		if (UNLIKELY(!nr_entered)) {                                                                           \
@@ -24,6 +25,7 @@ static _Thread_local unsigned nr_entered;
 #else
 #define HARDENED_ENTER() ((void)0)
 #define HARDENED_LEAVE() ((void)0)
+#define HARDENED_LEAVE_ALL() ((void)0)
 #define HARDENED_IN_SECTION(call, result) ((void)0)
 #endif
 
@@ -45,6 +47,13 @@ void mslot_read_unlock(void)
 	HARDENED_IN_SECTION("mslot_read_unlock", );
 	HARDENED_LEAVE();
 	grace_read_unlock();
+}
+
+void reclaim_leave_sections(void)
+{
+	HARDENED_LEAVE_ALL();
+	while (grace_in_section())
+		grace_read_unlock();
 }
 
 /* The general case: refusals with their reason. */

@@ -221,6 +221,11 @@ struct registry_sums {
 };
 struct registry_sums registry_sums(void);
 
+/* ---- read.c ---- */
+
+/* A thread may end inside sections: a grace period would wait for it, and if it registers once more, it is in none. */
+void reclaim_leave_sections(void);
+
 /* ---- thread.c ---- */
 
 /* Starts a thread of the library's own, which never ends: an ordinary one on all processors of the process, whatever

@@ -38,9 +38,7 @@ static void unregister(void *thread)
 	reclaim_count_flush(self);
 	registry_remove(self);
 	reclaim_become(NULL);
-	/* A thread may end inside one, and a grace period would wait for it. */
-	while (grace_in_section())
-		grace_read_unlock();
+	reclaim_leave_sections();
 	grace_unregister();
 	free(self);
 }

@@ -107,7 +107,7 @@ RECLAIM = [
     ("a batch that is appended keeps its old end", "reclaim/retire_queue.h", "\tto->tail = from->tail;\n",
      "\tif (!to->tail)\n\t\tto->tail = from->tail;\n"),
     ("a thread that ends stays in the registry", "reclaim/registry.c", "\t*at = thread->next;\n", ""),
-    ("a reader section outlives its thread", "reclaim/thread.c",
+    ("a reader section outlives its thread", "reclaim/read.c",
      "\twhile (grace_in_section())\n\t\tgrace_read_unlock();\n", ""),
     ("on_drop runs after the frame is free", "reclaim/reclaim.c", ON_DROP + RECYCLE, RECYCLE + ON_DROP),
     ("on_drop recurses", "reclaim/reclaim.c", "\tif (immediate.running)\n\t\treturn;\n", ""),
