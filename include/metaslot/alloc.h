@@ -84,7 +84,8 @@ MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_alloc_unique(struct mslo
  *
  * @nr_frames     at least 1
  * @align_frames  a power of two, of which the first frame's number in the region is a multiple; 0 means 1
- * @init_fn       writes each frame's metadata, as for mslot_segment_claim(); NULL for zeros
+ * @init_fn       writes each frame's metadata, as for mslot_segment_claim(), and under its rules: the thread may not be
+ *                cancelled in it, or exit; NULL for zeros
  * @out           untouched on failure
  *
  * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().

@@ -32,7 +32,8 @@ struct mslot_segment {
  * @end      likewise, greater than `start`
  * @type     of the metadata of every frame
  * @init_fn  writes one frame's metadata (`type->meta_bytes` zeroed bytes at `meta`); called in ascending
- *           order once all frames are claimed, so never for a claim that fails; NULL leaves zeros
+ *           order once all frames are claimed, so never for a claim that fails; NULL leaves zeros. The thread may
+ *           not be cancelled in it, or exit: the frames would stay BUSY for good
  * @ctx      handed to `init_fn`
  * @out      set on success only
  *
