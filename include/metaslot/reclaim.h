@@ -36,7 +36,9 @@ extern "C" {
 /**
  * Registers the calling thread, before its first call that does not say "registered or not".
  *
- * A thread that ends registered is unregistered then, and its reader section, if it is in one, ends.
+ * A thread that ends registered is unregistered then, and its reader section, if it is in one, ends. But a destructor
+ * of thread-specific data must not register it in the last of the PTHREAD_DESTRUCTOR_ITERATIONS rounds: no other
+ * follows to unregister it, and the library would look at thread-local memory that is gone.
  *
  * The first registration in a process starts the library's thread. Whoever makes it, that thread is SCHED_OTHER and
  * runs on the processors of the process's main thread, as far as the kernel allows; its nice value, and what else
