@@ -169,7 +169,7 @@ struct mslot_stats {
 	uint64_t grace_periods;	 /**< that have ended */
 	uint64_t claims_waited;	 /**< claims that helped at a region's backlog limit, by waiting for a grace period */
 	uint64_t claims_refused; /**< claims that a backlog limit refused with BUSY */
-	uint64_t stalls;	 /**< readers that the stall handler was told of, counted once for each grace period */
+	uint64_t stalls;	 /**< readers that the stall handler was told of, counted once for each wait */
 };
 
 /**

@@ -36,8 +36,8 @@ struct reclaim_thread {
 	pid_t id;
 	const unsigned long *reader; /* as grace_reader() gives it; NULL of the library's own thread, which does not
 					wait for itself */
-	uint64_t stall_reported;     /* grace period that it was last reported for */
-	uint64_t stall_next_ns;	     /* how long it is to stay in it to be reported again */
+	uint64_t stall_since_ns;     /* begin of the wait that it was last reported for */
+	uint64_t stall_next_ns;	     /* how long that is to last for it to be reported again */
 };
 
 extern _Thread_local struct reclaim_thread *reclaim_self __attribute__((tls_model("initial-exec")));
