@@ -5,6 +5,7 @@
  */
 #include "reclaim/stall.c"
 
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@ char grace_tsan_edge;
 
 static struct grace_snapshot now, then; /* up to the walk; after it */
 static unsigned nr_told;
+static bool stops_at_walk; /* the handler is taken away then */
 
 /* Inside, in a section from before the grace period, whichever flavor it is. */
 static unsigned long inside;
@@ -33,6 +35,8 @@ void registry_each(void (*fn)(struct reclaim_thread *thread, void *ctx), void *c
 {
 	fn(&reader, ctx);
 	now = then;
+	if (stops_at_walk)
+		mslot_set_stall_handler(NULL, NULL);
 }
 
 enum mslot_err reclaim_spawn(void *(*fn)(void *arg), void *arg)
@@ -135,6 +139,53 @@ static void who_was_seen_in_vain_is_named_after_a_second_of_its_own(void **state
 	assert_int_equal(nr_stalls(), 1);
 }
 
+/* ---- another handler ---- */
+
+static sem_t is_running;
+static bool has_ended; /* under the lock */
+
+static void run_for_a_while(const struct mslot_stall *stall, void *ctx)
+{
+	(void)stall, (void)ctx;
+	sem_post(&is_running);
+	nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+	has_ended = true;
+}
+
+static void *look_in_thread(void *arg)
+{
+	struct watched watched = since_ms(5, 1100);
+
+	look_once(&watched);
+	return arg;
+}
+
+static void who_installs_another_waits_for_the_one_that_runs(void **state)
+{
+	pthread_t thread;
+	(void)state;
+
+	sem_init(&is_running, 0, 0);
+	assert_int_equal(mslot_set_stall_handler(run_for_a_while, NULL), MSLOT_OK);
+	assert_int_equal(pthread_create(&thread, NULL, look_in_thread, NULL), 0);
+	sem_wait(&is_running);
+	assert_int_equal(mslot_set_stall_handler(NULL, NULL), MSLOT_OK);
+	assert_true(has_ended);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void what_is_seen_is_told_to_the_handler_of_now(void **state)
+{
+	struct watched watched = since_ms(5, 1100);
+	(void)state;
+
+	stops_at_walk = true;
+	look_once(&watched);
+	stops_at_walk = false;
+	assert_int_equal(nr_told, 0);
+	assert_int_equal(nr_stalls(), 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup(fn, begin)
 
 int main(void)
@@ -143,6 +194,8 @@ int main(void)
 		TEST(a_reader_is_named_after_a_second_and_when_that_has_doubled),
 		TEST(who_is_seen_while_the_wait_becomes_another_is_not_named),
 		TEST(who_was_seen_in_vain_is_named_after_a_second_of_its_own),
+		TEST(who_installs_another_waits_for_the_one_that_runs),
+		TEST(what_is_seen_is_told_to_the_handler_of_now),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

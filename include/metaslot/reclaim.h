@@ -198,12 +198,14 @@ struct mslot_stall {
  * Told once about a second after the grace period began to wait for it, and again whenever that time has doubled.
  *
  * @fn   called on a thread of the library's own, which looks ten times a second; it may call mslot_stats(), and nothing
- *       else of the library. NULL: nobody is told
+ *       else of the library: in this call it would wait for itself. NULL: nobody is told
  * @ctx  handed to `fn`
  *
- * Order:    a mutex: `fn` sees what the caller wrote before. It may still run once after another was installed.
- * Progress: blocking (a mutex; the first call starts the thread, which inherits as mslot_thread_register() says).
- * Context:  any thread, registered or not.
+ * Order:    a mutex: `fn` sees what the caller wrote before. Once the call returns, the handler before it does not run
+ *           any more, so its `ctx` may be freed.
+ * Progress: blocking (waits for a handler that runs; the first call starts the thread, which inherits as
+ *           mslot_thread_register() says).
+ * Context:  any thread, registered or not, but not `fn`; holding nothing that a handler which runs may wait for.
  * Errors:   NO_MEMORY: the thread could not be started.
  */
 MSLOT_API enum mslot_err mslot_set_stall_handler(void (*fn)(const struct mslot_stall *stall, void *ctx), void *ctx);

@@ -21,7 +21,7 @@
 /* Named at one look; the rest are named at the next. */
 #define STALLS_AT_ONCE 16
 
-static pthread_mutex_t stall_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t stall_lock = PTHREAD_MUTEX_INITIALIZER; /* the handler, also while it runs */
 static pthread_cond_t installed = PTHREAD_COND_INITIALIZER;
 static void (*stall_fn)(const struct mslot_stall *stall, void *ctx);
 static void *stall_ctx;
@@ -55,17 +55,20 @@ static void look_at(struct reclaim_thread *thread, void *ctx)
 	look->stalls[look->nr++] = (struct mslot_stall){.thread_id = thread->id, .duration_ns = look->lasts_ns};
 }
 
-static void tell(struct look *look, void (*fn)(const struct mslot_stall *stall, void *ctx), void *ctx)
+/* Under the lock, so that a handler runs no more once another is installed. */
+static void tell(struct look *look)
 {
 	struct mslot_stats stats;
 
-	for (unsigned i = 0; i < look->nr_new; i++)
+	pthread_mutex_lock(&stall_lock);
+	for (unsigned i = 0; stall_fn && i < look->nr_new; i++)
 		reclaim_tally_shared(&reclaim_counts.stalls);
 	mslot_stats(&stats);
-	for (unsigned i = 0; i < look->nr; i++) {
+	for (unsigned i = 0; stall_fn && i < look->nr; i++) {
 		look->stalls[i].backlog = stats.backlog;
-		fn(&look->stalls[i], ctx);
+		stall_fn(&look->stalls[i], stall_ctx);
 	}
+	pthread_mutex_unlock(&stall_lock);
 }
 
 static bool is_same(const struct grace_snapshot *a, const struct grace_snapshot *b)
@@ -81,8 +84,6 @@ static void look_once(struct watched *watched)
 	pthread_mutex_lock(&stall_lock);
 	while (!stall_fn)
 		pthread_cond_wait(&installed, &stall_lock);
-	void (*fn)(const struct mslot_stall *stall, void *ctx) = stall_fn;
-	void *ctx = stall_ctx;
 	pthread_mutex_unlock(&stall_lock);
 
 	grace_thread_snapshot(&before);
@@ -97,7 +98,7 @@ static void look_once(struct watched *watched)
 	/* Who was seen may hold up another grace period, which has begun meanwhile: for how long is not known. */
 	grace_thread_snapshot(&after);
 	if (look.nr && is_same(&before, &after))
-		tell(&look, fn, ctx);
+		tell(&look);
 }
 
 static void *watch(void *arg)

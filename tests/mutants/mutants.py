@@ -145,7 +145,11 @@ RECLAIM = [
     ("who stays in a drop is not named", "reclaim/stall.c",
      "look.is_for_use = before.use_waited_ns", "look.is_for_use = false"),
     ("who holds up another grace period than was looked at is named", "reclaim/stall.c",
-     "if (look.nr && is_same(&before, &after))", "if (look.nr)"),
+     "look.nr && is_same(&before, &after)", "look.nr || is_same(&before, &after)"),
+    ("a stall handler runs on after another was installed", "reclaim/stall.c",
+     "\t\tstall_fn(&look->stalls[i], stall_ctx);\n\t}\n\tpthread_mutex_unlock(&stall_lock);\n",
+     "\t\tpthread_mutex_unlock(&stall_lock);\n\t\tstall_fn(&look->stalls[i], stall_ctx);\n"
+     "\t\tpthread_mutex_lock(&stall_lock);\n\t}\n\tpthread_mutex_unlock(&stall_lock);\n"),
     ("grace periods are hastened for ever", "reclaim/pace.c",
      "atomic_store_explicit(&pace_is_urgent, false,", "atomic_store_explicit(&pace_is_urgent, true,"),
     ("the first retire of a grace period drains nothing", "reclaim/reclaim.c",
