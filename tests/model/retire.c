@@ -10,18 +10,23 @@
 #include "model.h"
 #include "reclaim/reclaim.h"
 
+static struct mslot_frame *frames[MODEL_FRAMES];
+static struct mslot_frame *held_by[MODEL_FRAMES]; /* by each frame, or none */
+
 static void on_drop(void *meta, uint64_t paddr, void *memory)
 {
+	struct mslot_frame *next = held_by[paddr / MODEL_PADDR(1)];
 	uint64_t *value = meta;
 
-	(void)paddr, (void)memory;
+	(void)memory;
 	MODEL_CHECK(value[0] == 1);
 	value[0] = 99;
 	model_add(MODEL_ENDED, 1);
+	if (next)
+		mslot_frame_drop(next);
 }
 
 static const struct mslot_type type = {.name = "t", .meta_bytes = 8, .on_drop = on_drop};
-static struct mslot_frame *frames[MODEL_FRAMES];
 /* Has nothing to do at its end: where no limit is set, the short way. */
 static const struct mslot_type plain_type = {.name = "p", .meta_bytes = 8};
 static const uint64_t one = 1, two = 2;
@@ -105,6 +110,12 @@ static void drop_yield_drain(void)
 	reclaim_drain_own();
 }
 
+static void drop_yield_drain_unregister(void)
+{
+	drop_yield_drain();
+	MODEL_CHECK(mslot_thread_unregister() == MSLOT_OK);
+}
+
 static void hold_plain(void)
 {
 	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
@@ -166,6 +177,22 @@ static void hold_three(void)
 	hold(3);
 }
 
+/* The second is retired by whoever recycles the first. */
+static void hold_chain_of_two(void)
+{
+	register_and_hold_two();
+	held_by[0] = frames[1];
+}
+
+static void hold_chain_of_three(void)
+{
+	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
+	MODEL_CHECK(mslot_thread_unregister() == MSLOT_OK);
+	hold(3);
+	held_by[0] = frames[1];
+	held_by[1] = frames[2];
+}
+
 static void barrier(void)
 {
 	MODEL_CHECK(mslot_barrier(model_region) == MSLOT_OK);
@@ -204,17 +231,27 @@ static void register_only(void)
 	MODEL_CHECK(mslot_thread_register() == MSLOT_OK);
 }
 
-static void peek(void)
+static void peek_at(unsigned index)
 {
 	const uint64_t *value;
 
 	mslot_read_lock();
-	value = mslot_peek(model_region, MODEL_PADDR(0), &type, NULL);
+	value = mslot_peek(model_region, MODEL_PADDR(index), &type, NULL);
 	if (value) {
 		MODEL_CHECK(*value == 1);
 		MODEL_CHECK(*value == 1);
 	}
 	mslot_read_unlock();
+}
+
+static void peek(void)
+{
+	peek_at(0);
+}
+
+static void peek_1(void)
+{
+	peek_at(1);
 }
 
 static void get_drop(void)
@@ -276,5 +313,12 @@ const struct model models[] = {
 	 plain_recycled,
 	 {drop_yield_drain_claim, peek_plain, model_daemon}},
 	{"retire/flip-and-drain-own", 2, register_and_hold_two, two_recycled, {drop_yield_drop_drain, model_daemon}},
+	{"retire/chain", 2, hold_chain_of_three, three_recycled, {drop_yield_drain, model_daemon}},
+	{"retire/chain-and-barrier",
+	 2,
+	 hold_chain_of_two,
+	 two_recycled,
+	 {drop_yield_drain_unregister, barrier, model_daemon}},
+	{"retire/chain-and-peek", 2, hold_chain_of_two, two_recycled, {drop_yield_drain, peek_1, model_daemon}},
 	{0},
 };
