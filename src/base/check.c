@@ -65,6 +65,8 @@ void fault_report(const struct mslot_fault *fault)
 		fn(fault, ctx);
 		return;
 	}
+	/* A cancel here would end the thread, and not the process. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &(int){0});
 	fprintf(stderr, "metaslot: %s in %s: paddr 0x%llx, %s, ref_count %u, raw_count %u\n", fault->what, fault->call,
 		(unsigned long long)fault->paddr, fault->status, fault->ref_count, fault->raw_count);
 	abort();
