@@ -46,16 +46,18 @@ static void unregister(void *thread)
 /*
  * Takes from a thread of the library's what it has from the one that happened to create it: a policy under which it
  * starves, or is in the way; a processor where another thread runs all the time. The main thread's processors are those
- * that the process was given (taskset). Where the kernel refuses one of them, that stays. Not by attributes: with them
- * there would be no thread then.
+ * that the process was given (taskset), unless it has pinned itself: so the creator's are added. Where the kernel
+ * refuses one of them, that stays. Not by attributes: with them there would be no thread then.
  */
 static void make_ordinary(pthread_t thread)
 {
-	cpu_set_t cpus;
+	cpu_set_t cpus, own;
 
 	(void)pthread_setschedparam(thread, SCHED_OTHER, &(struct sched_param){0});
-	if (!sched_getaffinity(getpid(), sizeof(cpus), &cpus))
-		(void)pthread_setaffinity_np(thread, sizeof(cpus), &cpus);
+	if (sched_getaffinity(getpid(), sizeof(cpus), &cpus) || sched_getaffinity(0, sizeof(own), &own))
+		return;
+	CPU_OR(&cpus, &cpus, &own);
+	(void)pthread_setaffinity_np(thread, sizeof(cpus), &cpus);
 }
 
 enum mslot_err reclaim_spawn(void *(*fn)(void *arg), void *arg)
