@@ -186,16 +186,22 @@ static void a_small_region_counts_while_it_is_full_only(void **state)
 {
 	enum mslot_err why = MSLOT_OK;
 	struct mslot_frame *frames[NR_FRAMES];
+	struct mslot_stats before, after;
 	(void)state;
 
+	assert_err(mslot_barrier(region), MSLOT_OK);
 	for (unsigned nr = 1; nr <= NR_FRAMES; nr++) {
 		struct mslot_region *small = mslot_region_create(&(struct mslot_region_config){.nr_frames = nr}, NULL);
 		assert_non_null(small);
 		/* By address, so that hints do not tell. */
 		for (unsigned i = 0; i < nr; i++)
 			assert_non_null(frames[i] = mslot_frame_claim(small, i * FRAME, &immediate, NULL, NULL));
+		/* Nor is anything waited for, where nothing is retired. */
+		mslot_stats(&before);
 		assert_null(mslot_alloc_frame(small, &immediate, NULL, &may_wait, &why));
 		assert_err(why, MSLOT_NO_MEMORY);
+		mslot_stats(&after);
+		assert_int_equal(after.grace_periods, before.grace_periods);
 		assert_int_equal(scarce_attention & ~GIVE_BACK_WANTED, 0);
 		assert_null(mslot_alloc_frame(small, &immediate, NULL, NULL, &why));
 		assert_err(why, MSLOT_NO_MEMORY);

@@ -23,7 +23,7 @@ enum {
 	/** Fills the frame's payload with zeros; INVALID where the region has no `memory`. */
 	MSLOT_ALLOC_ZEROED = 1u << 0,
 	/**
-	 * Where no frame is left but perhaps retired ones, waits for a grace period before it answers NO_MEMORY: tens
+	 * Where no frame is found and some are retired, waits for a grace period before it answers NO_MEMORY: tens
 	 * of microseconds, or hundreds where all processors are busy. A caller that drops one frame to allocate one
 	 * pays that each time; a few spare frames avoid it.
 	 */

@@ -40,10 +40,10 @@ extern "C" {
  * of thread-specific data must not register it in the last of the PTHREAD_DESTRUCTOR_ITERATIONS rounds: no other
  * follows to unregister it, and the library would look at thread-local memory that is gone.
  *
- * The first registration in a process starts the library's thread. Whoever makes it, that thread is SCHED_OTHER and
- * runs on the processors of the process's main thread, as far as the kernel allows; its nice value, and what else
- * threads inherit (cgroup, memory policy), are of the thread that starts it. So a thread in the background should not
- * be the first: register another before, or call mslot_synchronize() from one, which starts it as well.
+ * The first registration in a process starts the library's thread. Whoever makes it, that thread is SCHED_OTHER, and
+ * runs on the processors of its creator and of the process's main thread, as far as the kernel allows; its nice value,
+ * and what else threads inherit (cgroup, memory policy), are its creator's. So a thread in the background should not be
+ * the first: register another before, or call mslot_synchronize() from one, which starts it as well.
  *
  * Order:    a mutex orders it against the grace-period thread.
  * Progress: blocking (a mutex; allocates).

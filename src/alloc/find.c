@@ -154,9 +154,11 @@ struct runs {
 };
 
 /* Where there is a run, the rest need not be seen. But some more are, or each of many slots without hints would be
- * found by a pass of its own. */
-static bool is_enough(const struct pass *pass)
+ * found by a pass of its own. Asked row by row. */
+static bool is_enough(struct pass *pass)
 {
+	if (pass->has_found && !pass->nr_enough)
+		pass->nr_enough = 2 * pass->nr_seen + 4096;
 	return pass->has_found && pass->nr_seen >= pass->nr_enough;
 }
 
@@ -168,10 +170,9 @@ static void pass_over_range(const struct request *request, const struct node_ran
 	bool has_index = cache_has_indexes(region);
 	uint64_t unused = 0;
 
-	for (uint64_t at = range->first; at < range->end && !is_enough(pass); at++) {
+	for (uint64_t at = range->first; at < range->end; at++) {
 		uint64_t word = region_word(region, at);
 
-		pass->nr_seen++;
 		if (settles && state_of(word) == STATE_SHARED)
 			word = grain_word(region_grain_byte(region, at), slot_call_attention(&region->slots[at]));
 		pass->generations += state_generation(word);
@@ -185,7 +186,6 @@ static void pass_over_range(const struct request *request, const struct node_ran
 		if (runs->unused == request->nr_frames && !pass->has_found) {
 			pass->found = at + 1 - request->nr_frames;
 			pass->has_found = true;
-			pass->nr_enough = 2 * pass->nr_seen + 4096;
 		}
 		if (at % 64 == 63 || at == range->end - 1) {
 			if (has_index && unused & ~free_index_row(range->hints, at / 64)) {
@@ -194,6 +194,9 @@ static void pass_over_range(const struct request *request, const struct node_ran
 				hints_move_end();
 			}
 			unused = 0;
+			pass->nr_seen += 64;
+			if (is_enough(pass))
+				return;
 		}
 	}
 }
@@ -285,8 +288,8 @@ struct slot *request_find(const struct request *request, enum mslot_err *err)
 			cache_give_all(region);
 			slot = find_by_hints(request);
 		}
-		/* A grace period takes less time than a look at every slot. */
-		if (!slot && waits && !has_waited) {
+		/* Where anything may come, a grace period takes less time than a look at every slot. */
+		if (!slot && waits && !has_waited && reclaim_may_bring()) {
 			has_waited = true;
 			if (!mslot_barrier(region))
 				continue;

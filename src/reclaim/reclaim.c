@@ -281,6 +281,14 @@ bool reclaim_must_not_wait(void)
 	       grace_in_section();
 }
 
+bool reclaim_may_bring(void)
+{
+	if (reclaim_must_not_wait())
+		return false;
+	struct registry_sums sums = registry_sums();
+	return sums.retired != sums.recycled;
+}
+
 enum mslot_err reclaim_make_room(struct mslot_region *region)
 {
 	if (region->claims_may_wait && !reclaim_must_not_wait()) {

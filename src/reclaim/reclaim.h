@@ -147,6 +147,8 @@ extern _Thread_local bool reclaim_in_on_drop __attribute__((tls_model("initial-e
 
 /* Whether the caller must not wait for a grace period, as it would wait for itself. */
 bool reclaim_must_not_wait(void);
+/* Whether the caller may wait, and anything of any region was retired that is not recycled. */
+bool reclaim_may_bring(void);
 
 /* Recycles what the calling thread has retired and whose grace period is over. */
 void reclaim_drain_own(void);
