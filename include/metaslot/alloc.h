@@ -23,9 +23,10 @@ enum {
 	/** Fills the frame's payload with zeros; INVALID where the region has no `memory`. */
 	MSLOT_ALLOC_ZEROED = 1u << 0,
 	/**
-	 * Where no frame is found and some are retired, waits for a grace period before it answers NO_MEMORY: tens
-	 * of microseconds, or hundreds where all processors are busy. A caller that drops one frame to allocate one
-	 * pays that each time; a few spare frames avoid it.
+	 * Where no frame is found by hints and some frames of any region are retired, waits for a grace period before
+	 * it answers NO_MEMORY: tens of microseconds, hundreds where all processors are busy, and as long as reader
+	 * sections stay. A caller that drops one frame to allocate one pays that each time; a few spare frames avoid
+	 * it.
 	 */
 	MSLOT_ALLOC_MAY_WAIT = 1u << 1,
 	/**

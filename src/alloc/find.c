@@ -5,7 +5,7 @@
  * Promises: only a slot's own word decides whether its frame is free. "None" is answered only if two passes over all
  *           slots, the hints (proof.c), or the region's count of unused frames (scarce.h) show that there is none.
  * Needs:    cache.c and free_index.c for hints, slot.c for the moves.
- * Read:     find() first, find_by_slots() for why NO_MEMORY is exact.
+ * Read:     request_find() first, find_by_slots() for why NO_MEMORY is exact.
  */
 #include "alloc/find.h"
 
@@ -137,7 +137,8 @@ struct pass {
 	uint64_t found;	      /* where a fitting run is, or was */
 	uint64_t nr_moving;   /* neither unused nor shared nor holes: they may become unused unseen */
 	uint64_t nr_unused;
-	uint64_t nr_seen, nr_enough; /* slots; enough: as many again as until a run was found */
+	uint64_t nr_seen,
+		nr_enough; /* slots, in whole rows; enough: as many again as before a run was found, and more */
 	bool has_found;
 	bool may_come; /* a fitting run is there once what is retired is unused */
 };
@@ -154,11 +155,9 @@ struct runs {
 };
 
 /* Where there is a run, the rest need not be seen. But some more are, or each of many slots without hints would be
- * found by a pass of its own. Asked row by row. */
-static bool is_enough(struct pass *pass)
+ * found by a pass of its own. */
+static bool is_enough(const struct pass *pass)
 {
-	if (pass->has_found && !pass->nr_enough)
-		pass->nr_enough = 2 * pass->nr_seen + 4096;
 	return pass->has_found && pass->nr_seen >= pass->nr_enough;
 }
 
@@ -186,6 +185,7 @@ static void pass_over_range(const struct request *request, const struct node_ran
 		if (runs->unused == request->nr_frames && !pass->has_found) {
 			pass->found = at + 1 - request->nr_frames;
 			pass->has_found = true;
+			pass->nr_enough = 2 * pass->nr_seen + 4096;
 		}
 		if (at % 64 == 63 || at == range->end - 1) {
 			if (has_index && unused & ~free_index_row(range->hints, at / 64)) {

@@ -158,6 +158,7 @@ RECLAIM = [
      "\t(void)pthread_setschedparam(thread, SCHED_OTHER, &(struct sched_param){0});\n", ""),
     ("the library's thread has the processors of who registers first", "reclaim/thread.c",
      "if (sched_getaffinity(getpid(), sizeof(cpus), &cpus)", "if (sched_getaffinity(0, sizeof(cpus), &cpus)"),
+    ("the library's thread is pinned as the main thread", "reclaim/thread.c", "\tCPU_OR(&cpus, &cpus, &own);\n", ""),
     ("a stranger waits for its own section", "reclaim/reclaim.c",
      "\t       grace_in_section();\n", "\t       (self && grace_in_section());\n"),
     ("a stranger's claim does not wait", "reclaim/reclaim.c",
