@@ -23,4 +23,9 @@
 #include <metaslot/segment.h>
 #include <metaslot/unique.h>
 
+/** Of these headers; metaslot.pc has the same. */
+#define MSLOT_VERSION_MAJOR 0
+#define MSLOT_VERSION_MINOR 1
+#define MSLOT_VERSION_PATCH 0
+
 #endif
