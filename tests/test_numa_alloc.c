@@ -4,6 +4,8 @@
  */
 #include "numa/numa.h"
 
+#include "table/slot.h"
+
 /* The operating system's number of the node that the frame is on. */
 static unsigned node_of(uint64_t paddr)
 {
@@ -73,6 +75,13 @@ static void a_node_that_is_asked_for_gives_all_its_frames_and_no_others(void **s
 		assert_null(mslot_alloc_unique(region, &immediate, NULL, &options, &why));
 		assert_err(why, MSLOT_NO_MEMORY);
 		assert_err(mslot_alloc_segment(region, 1, 1, &immediate, NULL, NULL, &options, &run), MSLOT_NO_MEMORY);
+		/* Hints say so, though there are frames elsewhere: a look at the slots would find this one. */
+		struct slot *slot = (struct slot *)held[round];
+		uint64_t word = slot_word(slot);
+		atomic_store(&slot->state, state_recycle(word));
+		assert_null(mslot_alloc_frame(region, &immediate, NULL, &options, &why));
+		assert_err(mslot_alloc_segment(region, 2, 1, &immediate, NULL, NULL, &options, &run), MSLOT_NO_MEMORY);
+		atomic_store(&slot->state, word);
 		/* The last one that is left there is found. */
 		mslot_frame_drop(held[round]);
 		assert_non_null(held[round] = alloc_on(node));

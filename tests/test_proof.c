@@ -5,6 +5,7 @@
  */
 #include "alloc/cache.h"
 #include "alloc/proof.h"
+#include "alloc/request.h"
 
 #include "util.h"
 
@@ -18,6 +19,14 @@ static struct mslot_frame *alloc(void)
 	if (!frame)
 		assert_err(why, MSLOT_NO_MEMORY);
 	return frame;
+}
+
+/* That no frame is unused. */
+static bool is_proved(void)
+{
+	const struct request request = {region, &immediate, 1, 1, 0, NODE_ANY};
+
+	return hints_prove_none(&request);
 }
 
 /* A pass over the slots has begun to count those that are unused. */
@@ -68,6 +77,41 @@ static void hints_prove_that_there_is_no_run(void **state)
 	drop_all();
 }
 
+/* Gives what it finds, or 0. */
+static uint64_t alloc_two(void)
+{
+	struct mslot_segment run;
+	enum mslot_err err = mslot_alloc_segment(region, 2, 1, &immediate, NULL, NULL, NULL, &run);
+	uint64_t start = err ? 0 : run.start;
+
+	if (err)
+		assert_err(err, MSLOT_NO_MEMORY);
+	else
+		mslot_segment_drop(&run);
+	return start;
+}
+
+/* Every other frame is free, and what a look at the slots would find is not found. */
+static void hints_prove_that_no_run_is_left(void **state)
+{
+	uint64_t word;
+	(void)state;
+
+	hold_all();
+	for (unsigned i = 0; i < NR_FRAMES; i += 2)
+		mslot_frame_drop(held[i]);
+	word = slot_word(&region->slots[5]);
+	atomic_store(&region->slots[5].state, state_recycle(word));
+	assert_int_equal(alloc_two(), 0);
+	atomic_store(&region->slots[5].state, word);
+	mslot_frame_drop(held[5]);
+	assert_int_equal(alloc_two(), PADDR(4));
+	assert_non_null(held[5] = mslot_frame_claim(region, PADDR(5), &immediate, NULL, NULL));
+	assert_int_equal(alloc_two(), 0);
+	for (unsigned i = 1; i < NR_FRAMES; i += 2)
+		mslot_frame_drop(held[i]);
+}
+
 static void *drop_one_and_wait(void *arg)
 {
 	mslot_thread_register();
@@ -92,9 +136,9 @@ static void what_another_thread_remembers_is_no_none(void **state)
 	mslot_thread_offline();
 	pthread_barrier_wait(&step);
 	mslot_thread_online();
-	assert_false(hints_prove_none(region));
+	assert_false(is_proved());
 	assert_non_null(held[5] = alloc());
-	assert_true(hints_prove_none(region));
+	assert_true(is_proved());
 	assert_null(alloc());
 	assert_false(slots_were_asked());
 	mslot_thread_offline();
@@ -111,11 +155,11 @@ static void while_a_thread_moves_the_slots_are_asked(void **state)
 	(void)state;
 	hold_all();
 	hints_move_begin();
-	assert_false(hints_prove_none(region));
+	assert_false(is_proved());
 	assert_null(alloc());
 	assert_true(slots_were_asked());
 	hints_move_end();
-	assert_true(hints_prove_none(region));
+	assert_true(is_proved());
 	drop_all();
 }
 
@@ -125,7 +169,7 @@ static void what_was_claimed_before_there_were_hints_disproves_them(void **state
 	(void)state;
 	mslot_frame_drop(mslot_frame_claim(region, PADDR(7), &immediate, NULL, NULL));
 	hold_all();
-	assert_false(hints_prove_none(region));
+	assert_false(is_proved());
 	assert_null(alloc());
 	assert_true(slots_were_asked());
 	drop_all();
@@ -228,6 +272,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(hints_prove_that_there_is_none),
 		TEST(hints_prove_that_there_is_no_run),
+		TEST(hints_prove_that_no_run_is_left),
 		TEST(what_another_thread_remembers_is_no_none),
 		TEST(while_a_thread_moves_the_slots_are_asked),
 		TEST(what_was_claimed_before_there_were_hints_disproves_them),

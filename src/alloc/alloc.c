@@ -8,6 +8,7 @@
  */
 #include "alloc/cache.h"
 #include "alloc/find.h"
+#include "handle/handle.h"
 
 static bool has_node(const struct mslot_region *region, unsigned node)
 {

@@ -11,6 +11,7 @@
 
 #include "alloc/cache.h"
 #include "alloc/proof.h"
+#include "handle/handle.h"
 
 /* Proofs that are tried before every slot is looked at: whoever moves hints meanwhile is done sooner than that. */
 #define TRIES 2
@@ -66,46 +67,44 @@ static struct slot *find_frame(struct mslot_region *region, unsigned node)
 	return found;
 }
 
-static struct slot *find_run_moving(const struct request *request, struct free_index *index)
+/* Claims the run that hints promise at *at. Where one of its frames is taken, drops the wrong hint, and moves *at past
+ * it. */
+static struct slot *claim_hinted_run(const struct request *request, uint64_t *at)
 {
 	struct mslot_region *region = request->region;
-	uint64_t nr = request->nr_frames;
+	struct slot *slots = &region->slots[*at];
+	uint64_t nr = request->nr_frames, claimed = try_claim_run(region, slots, nr), end = *at + nr;
 
-	for (uint64_t at = 0; free_index_find_run(index, nr, request->align_frames, &at);) {
-		struct slot *slots = &region->slots[at];
-		uint64_t claimed = try_claim_run(region, slots, nr), end = at + nr;
-
-		if (claimed == nr) {
-			for (uint64_t row = at / 64; row <= (end - 1) / 64; row++)
-				free_index_take(index, row, row_mask(row, at, end));
-			return slots;
-		}
-		at += claimed;
-		free_index_take(index, at / 64, UINT64_C(1) << at % 64);
-		/* It may just have become free, and have been given back before we took it. */
-		if (state_of(region_word(region, at)) == STATE_UNUSED)
-			free_index_give(index, at / 64, UINT64_C(1) << at % 64);
-		at++;
+	if (claimed == nr) {
+		for (uint64_t row = *at / 64; row <= (end - 1) / 64; row++)
+			free_index_take(cache_index_of(region, row), row, row_mask(row, *at, end));
+		return slots;
 	}
+	uint64_t taken = *at + claimed, row = taken / 64, bit = UINT64_C(1) << taken % 64;
+	free_index_take(cache_index_of(region, row), row, bit);
+	/* It may just have become free, and have been given back before we took it. */
+	if (state_of(region_word(region, taken)) == STATE_UNUSED)
+		free_index_give(cache_index_of(region, row), row, bit);
+	*at = taken + 1;
 	return NULL;
 }
 
+/* A run where that index finds one at once; or, without an index, wherever there is one. */
 static struct slot *find_run(const struct request *request, struct free_index *index)
 {
+	uint64_t nr = request->nr_frames, align = request->align_frames, at = 0;
+	struct slot *slots = NULL;
+
 	hints_move_begin();
-	struct slot *slots = find_run_moving(request, index);
+	while (!slots && (index ? free_index_find_run(index, nr, align, &at) : request_is_hinted(request, &at)))
+		slots = claim_hinted_run(request, &at);
 	hints_move_end();
 	return slots;
 }
 
-static bool is_single(const struct request *request)
-{
-	return request->nr_frames == 1 && request->align_frames == 1;
-}
-
 static bool is_of_any_frame(const struct request *request)
 {
-	return is_single(request) && request->node == NODE_ANY;
+	return request_is_single(request) && request->node == NODE_ANY;
 }
 
 static struct slot *find_by_hints(const struct request *request)
@@ -115,10 +114,10 @@ static struct slot *find_by_hints(const struct request *request)
 
 	if (!cache_has_indexes(region))
 		return NULL;
-	if (is_single(request) && cache_serves(region, request->node))
+	if (request_is_single(request) && cache_serves(region, request->node))
 		return find_frame(region, request->node);
 	/* What we remember ourselves is part of runs, too. */
-	if (!is_single(request))
+	if (!request_is_single(request))
 		cache_flush();
 	walk = range_walk_begin(region, request->node);
 	for (struct node_range *range; (range = range_walk_next(region, &walk));) {
@@ -126,7 +125,7 @@ static struct slot *find_by_hints(const struct request *request)
 		if (slots)
 			return slots;
 	}
-	return NULL;
+	return request_is_single(request) ? NULL : find_run(request, NULL);
 }
 
 /* ---- asking the slots ---- */
@@ -209,7 +208,7 @@ static struct pass pass_over(const struct request *request, bool settles)
 	struct runs runs = {0};
 
 	for (unsigned i = 0; i < region->nr_ranges; i++)
-		if (request->node == NODE_ANY || request->node == region->ranges[i].node)
+		if (request_wants(request, &region->ranges[i]))
 			pass_over_range(request, &region->ranges[i], settles, &runs, &pass);
 		else
 			runs = (struct runs){0};
@@ -273,7 +272,6 @@ struct slot *request_find(const struct request *request, enum mslot_err *err)
 	if (request->nr_frames > region->nr_frames)
 		return NULL;
 	for (bool waits = request->flags & MSLOT_ALLOC_MAY_WAIT, has_waited = false;;) {
-		/* Where there is no unused frame at all, there is no run, and none on the node. */
 		bool may_come = false, may_prove = !waits && region_hints_stage(region) == HINTS_MADE;
 
 		/* The count is of unused frames; a caller that waits must see the retired ones, too. */
@@ -283,7 +281,7 @@ struct slot *request_find(const struct request *request, enum mslot_err *err)
 		for (unsigned tries = may_prove ? TRIES : 1; !slot && cache_has_indexes(region) && tries; tries--) {
 			/* What we have retired, where its grace period is over; and what others remember. */
 			reclaim_drain_own();
-			if (may_prove && hints_prove_none(region))
+			if (may_prove && hints_prove_none(request))
 				return NULL;
 			cache_give_all(region);
 			slot = find_by_hints(request);

@@ -275,10 +275,22 @@ bool free_index_is_full(const struct free_index *index)
 	return hint_load(index->taken.level[index->taken.nr_levels - 1]) == FULL;
 }
 
+bool free_index_next_row(const struct free_index *index, uint64_t *row)
+{
+	for (uint64_t own = own_row(index, *row); own < index->taken.nr_words[0]; own = (own | 63) + 1) {
+		uint64_t room = ~hint_load(&index->taken.level[1][own / 64]) & FULL << own % 64;
+
+		if (room) {
+			*row = index->origin / 64 + (own & ~UINT64_C(63)) + (unsigned)__builtin_ctzll(room);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* ---- runs ---- */
 
-/* Where in a row `nr` free frames begin, at multiples of `align`. */
-static uint64_t run_starts(uint64_t free, uint64_t nr, uint64_t align)
+uint64_t row_starts(uint64_t free, uint64_t nr, uint64_t align)
 {
 	/* Each step knows that as many more are free. */
 	for (uint64_t known = 1; known < nr;) {
@@ -309,7 +321,7 @@ static bool find_in_row(struct free_index *index, uint64_t nr, uint64_t align, u
 		if (next != row)
 			continue;
 		next = row + 1;
-		uint64_t starts = run_starts(free_of_row(index, row), nr, align);
+		uint64_t starts = row_starts(free_of_row(index, row), nr, align);
 
 		if (row == from / 64)
 			starts &= FULL << from % 64;
@@ -328,8 +340,8 @@ static bool find_rows(struct free_index *index, uint64_t nr, uint64_t align, uin
 	while (row * 64 < index->nr_frames && nr <= index->nr_frames - row * 64) {
 		uint64_t nr_free = 0, block = row / 8;
 
-		/* A run that begins with a block, or is sure to have one: from block to block. */
-		if (row % 8 == 0 && nr >= 512 && align % 512 == 0) {
+		/* A run that begins with a whole block: from block to block. */
+		if (nr >= 512 && align % 512 == 0) {
 			if (!tree_next(&index->broken, 0, &block))
 				return false;
 			if (block * 8 != row) {

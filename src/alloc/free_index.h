@@ -54,6 +54,12 @@ void free_index_take(struct free_index *index, uint64_t row, uint64_t mask);
 void free_index_give(struct free_index *index, uint64_t row, uint64_t mask);
 /* No frame is free, as far as the topmost summary says. */
 bool free_index_is_full(const struct free_index *index);
+/* Moves *row to the first from there on that has a free frame, as far as the summary says; false where none has.
+ * Changes nothing. */
+bool free_index_next_row(const struct free_index *index, uint64_t *row);
+/* Where in a row with these free frames `nr`, up to 64, of them lie together, from a multiple of `align` in the row on.
+ */
+uint64_t row_starts(uint64_t free, uint64_t nr, uint64_t align);
 /* The free frames of a row. */
 uint64_t free_index_row(const struct free_index *index, uint64_t row);
 /*

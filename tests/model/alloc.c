@@ -42,32 +42,9 @@ static void hold_0_and_1_another_settles(void)
 	MODEL_CHECK(scarce_begin(model_region));
 }
 
-static enum mslot_err alloc_two(unsigned thread)
-{
-	struct mslot_segment segment;
-	enum mslot_err err;
-
-	reclaim_self = &registered[thread];
-	err = mslot_alloc_segment(model_region, 2, 1, &type, NULL, NULL, NULL, &segment);
-	MODEL_CHECK(!err || err == MSLOT_NO_MEMORY);
-	if (!err)
-		model_add(MODEL_WON, 1);
-	return err;
-}
-
 static void alloc_two_a(void)
 {
 	alloc_two(0);
-}
-
-static void alloc_two_b(void)
-{
-	alloc_two(1);
-}
-
-static void alloc_two_must(void)
-{
-	MODEL_CHECK(alloc_two(1) == MSLOT_OK);
 }
 
 /* At each moment one of them is free, and what is held at the end has been free in between. */

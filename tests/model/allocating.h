@@ -76,6 +76,29 @@ static void alloc_stranger(void)
 	model_add(MODEL_WON, 1);
 }
 
+static enum mslot_err alloc_two(unsigned thread)
+{
+	struct mslot_segment segment;
+	enum mslot_err err;
+
+	reclaim_self = &registered[thread];
+	err = mslot_alloc_segment(model_region, 2, 1, &type, NULL, NULL, NULL, &segment);
+	MODEL_CHECK(!err || err == MSLOT_NO_MEMORY);
+	if (!err)
+		model_add(MODEL_WON, 1);
+	return err;
+}
+
+static void alloc_two_b(void)
+{
+	alloc_two(1);
+}
+
+static void alloc_two_must(void)
+{
+	MODEL_CHECK(alloc_two(1) == MSLOT_OK);
+}
+
 static void drop_0(void)
 {
 	reclaim_self = &registered[0];

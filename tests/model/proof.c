@@ -30,6 +30,17 @@ static void prove_hold_0_and_1(void)
 	hold_0_and_1();
 }
 
+/* Frame 1 is free, and hints prove that there are no two. */
+static void prove_hold_0_and_2(void)
+{
+	struct mslot_segment two;
+
+	prove();
+	hold(0);
+	hold(2);
+	MODEL_CHECK(mslot_alloc_segment(model_region, 2, 1, &type, NULL, NULL, NULL, &two) == MSLOT_NO_MEMORY);
+}
+
 /* And no hint says otherwise. */
 static void prove_hold_all(void)
 {
@@ -128,6 +139,12 @@ static void alloc_if_dropped(void)
 {
 	if (atomic_load_explicit(&is_dropped, memory_order_acquire))
 		MODEL_CHECK(alloc(1));
+}
+
+static void alloc_two_if_dropped(void)
+{
+	if (atomic_load_explicit(&is_dropped, memory_order_acquire))
+		alloc_two_must();
 }
 
 static void drop_1_hand_on_alloc(void)
@@ -233,6 +250,10 @@ const struct model models[] = {
 	{"proof/last-drop-stranger", 2, prove_hold_all, rest_is_there, {drop_0_stranger, alloc_drop}},
 	{"proof/one-moves", 3, prove_hold_0_and_1, one_has_one, {drop_0_claim_2, alloc_must}},
 	{"proof/two-drop", 2, prove_hold_0_and_1, rest_is_there, {drop_0_alloc_drop, alloc_must}},
+	{"proof/run-moves", 2, prove_hold_0, one_has_one, {drop_0_claim_2, alloc_two_must}},
+	{"proof/run-moves-and-back", 2, prove_hold_0, one_has_one, {drop_0_claim_2_and_back, alloc_two_must}},
+	{"proof/run-drop", 3, prove_hold_0_and_2, rest_is_there, {drop_0, alloc_two_b}},
+	{"proof/run-hand-on", 2, prove_hold_0_and_2, rest_is_there, {drop_0_hand_on, alloc_two_if_dropped}},
 	{"proof/to-and-fro", 3, prove_hold_all, NULL, {drop_2_go_to_and_fro, alloc_if_dropped}},
 	{"proof/there-and-back", 1, prove_hold_all, NULL, {drop_two_hand_on_alloc, alloc_if_dropped}},
 	{"proof/claimed", 3, prove_hold_all, NULL, {drop_0_claim_1, drop_1_alloc}},
