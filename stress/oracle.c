@@ -103,7 +103,7 @@ void stress_own(struct worker *worker, uint64_t paddr, struct cookie *cookie)
 		stress_broken("a claim had two winners", paddr);
 	if (cookie) {
 		cookie->value = stress_random(worker);
-		cookie->inverse = ~cookie->value;
+		cookie->inverse = stress_plant == PLANT_COOKIE ? cookie->value : ~cookie->value;
 	}
 	worker->claims++;
 }

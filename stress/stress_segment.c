@@ -31,7 +31,8 @@ static void step(struct worker *worker)
 	    (nr > 1 && mslot_segment_split(&segment, nr / 2 << STRESS_FRAME_SHIFT, &rest)))
 		stress_broken("a live segment was refused", start);
 	mslot_segment_drop(&segment);
-	mslot_segment_drop(&rest);
+	if (stress_plant != PLANT_LEAK || worker->claims % 1024)
+		mslot_segment_drop(&rest);
 	for (uint64_t paddr = start; paddr < start + (nr << STRESS_FRAME_SHIFT); paddr += STRESS_FRAME) {
 		struct mslot_frame *frame = mslot_segment_next(&clone);
 		if (!frame)
@@ -46,4 +47,5 @@ const struct mix mix_segment = {
 	.step = step,
 	.nr_frames = 1024,
 	.deferred_in = 64,
+	.plants = 1u << PLANT_COOKIE | 1u << PLANT_LEAK,
 };
