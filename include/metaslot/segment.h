@@ -142,9 +142,9 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_into_raw(struct mslot_segm
 							       uint64_t *end);
 
 /**
- * Restores a forgotten segment: every frame of the range, or none, with one exception: where one frame is refused, and
- * another that was restored before it is brought to the limit of forgotten references meanwhile, that one stays
- * restored, and a fault is told.
+ * Restores a forgotten segment: every frame of the range, or none. Where a frame loses its last forgotten reference
+ * during the call, those before it are restored for a moment: others may be told NOT_FORGOTTEN of them; and one of them
+ * that is brought to the limit of forgotten references meanwhile stays restored, and a fault is told.
  *
  * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order:    acquires `forget` of each frame.

@@ -205,13 +205,16 @@ enum mslot_err mslot_segment_from_raw(struct mslot_region *region, uint64_t star
 {
 	enum mslot_err err;
 	struct slot *slots = NULL;
-	uint64_t nr = 0;
+	uint64_t nr = 0, next;
 
 	HARDENED_REGISTERED("mslot_segment_from_raw", MSLOT_INVALID);
 	if (!out)
 		return MSLOT_INVALID;
 	err = region_slots(region, start, end, &slots, &nr);
-	if (err)
+	/* A look first: what is to be refused anyway takes no reference from others, not even for a moment. */
+	for (uint64_t i = 0; i < nr && !err; i++)
+		err = state_from_raw(slot_word(&slots[i]), &next);
+	if (err && err != MSLOT_OVERFLOW)
 		return err;
 	for (uint64_t i = 0; i < nr; i++) {
 		err = slot_from_raw(&slots[i]);

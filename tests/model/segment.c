@@ -4,6 +4,7 @@
  *
  * Proves: all or nothing: of two claims that collide at most one has each frame and the other leaves no trace; a claim
  *         that gave up passes on what came before it: the next claimer's writes come after the last holder's accesses.
+ *         And a restore that is refused takes no reference from others.
  */
 #include "model.h"
 
@@ -88,6 +89,32 @@ static void get_1(void)
 	mslot_frame_drop(frame);
 }
 
+static void hold_two_forget_0(void)
+{
+	hold_two();
+	MODEL_CHECK(mslot_frame_into_raw(frames[0]) == MODEL_PADDR(0));
+}
+
+static void restore_in_vain(void)
+{
+	struct mslot_segment segment;
+	enum mslot_err err = mslot_segment_from_raw(model_region, MODEL_PADDR(0), MODEL_PADDR(2), &segment);
+
+	MODEL_CHECK(err == MSLOT_NOT_FORGOTTEN);
+}
+
+static void restore_0(void)
+{
+	MODEL_CHECK(mslot_frame_from_raw(model_region, MODEL_PADDR(0), NULL) == frames[0]);
+}
+
+static void both_are_held(void)
+{
+	MODEL_CHECK(model_count(MODEL_FAULTS) == 0);
+	for (unsigned i = 0; i < 2; i++)
+		MODEL_CHECK(mslot_frame_ref_count(frames[i]) == 1 && mslot_frame_raw_count(frames[i]) == 0);
+}
+
 static void each_has_ended(void)
 {
 	MODEL_CHECK(model_count(MODEL_FAULTS) == 0);
@@ -106,6 +133,7 @@ static void first_has_ended(void)
 
 const struct model models[] = {
 	{"segment/claim-and-give-up", 3, hold_two, first_has_ended, {drop_0, claim_segment_fails, claim_0}},
+	{"segment/restore-in-vain", 3, hold_two_forget_0, both_are_held, {restore_in_vain, restore_0}},
 	{"segment/two-collide", 2, NULL, each_has_ended, {claim_segment, claim_segment}},
 	{"segment/claim-frame-get", 2, NULL, each_has_ended, {claim_segment, claim_1, get_1}},
 	{0},
