@@ -61,12 +61,12 @@ struct mslot_alloc_options {
  *           A frame may count as used until the call that ends its use has returned; where it waits for a grace
  *           period, until the library has recycled it and has told of it, for which mslot_barrier() waits; where
  *           its type is immediate and has an on_drop, and it is dropped from an on_drop, until that one has
- *           returned; while it is being marked as a hole, even if that fails.
+ *           returned; while it is being marked as a hole, or claimed with others, even if that fails.
  *           NO_MEMORY takes microseconds the first time and a tenth of one when repeated, more where many threads
- *           allocate. It looks at every slot instead, which takes tens of milliseconds for each million: if frames
- *           were claimed before the region's first allocation or mslot_region_mark_hole(), or a frame was reset as
- *           unused, the first time, and each time while a frame of the region is unique; and each time with
- *           MSLOT_ALLOC_MAY_WAIT, or with MSLOT_ALLOC_ON_NODE while another node has an unused frame.
+ *           allocate. It looks at every slot instead, which takes tens of milliseconds for each million: each time
+ *           with MSLOT_ALLOC_MAY_WAIT; and if frames were claimed before the region's first allocation or
+ *           mslot_region_mark_hole(), or a frame was reset as unused: the first time, and each time while a frame of
+ *           the region is unique, or, with MSLOT_ALLOC_ON_NODE, while another node has an unused frame.
  * Source:   OSTD `FrameAllocOptions::alloc_frame_with`.
  */
 MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_alloc_frame(struct mslot_region *region,
@@ -74,7 +74,8 @@ MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_alloc_frame(struct mslot_r
 								  const struct mslot_alloc_options *options,
 								  enum mslot_err *why);
 
-/** As mslot_alloc_frame(), but gives a unique handle, which ends as unique.h says. */
+/** As mslot_alloc_frame(), but gives a unique handle, which ends as unique.h says; nobody else can get the frame, and
+ * `publish` is released when it is shared. */
 MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_alloc_unique(struct mslot_region *region,
 								     const struct mslot_type *type, const void *meta,
 								     const struct mslot_alloc_options *options,
@@ -91,9 +92,10 @@ MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_alloc_unique(struct mslo
  *
  * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order, Progress, Context: as mslot_alloc_frame(). Claims ascend, so of two that collide one gets through.
- * Errors:   NO_MEMORY: at some moment during the call no fitting run was unused. It takes as long as there, but each
- *           time a look at every slot while any frame is unused, or where there the first time does. BUSY, INVALID as
- *           there, and `nr_frames` 0 or `align_frames` no power of two.
+ * Errors:   NO_MEMORY: at some moment during the call no fitting run was unused. It takes as long as there, but while
+ *           any frame is unused some 0.3 ms for each million of frames, and a look at every slot each time where
+ *           there the first time may need one. BUSY, INVALID as there, and `nr_frames` 0 or `align_frames` no power
+ *           of two.
  * Source:   OSTD `FrameAllocOptions::alloc_segment_with`.
  */
 MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_alloc_segment(struct mslot_region *region, uint64_t nr_frames,

@@ -31,7 +31,8 @@ struct mslot_unique;
  * @frame  ended by this call; NULL does nothing
  *
  * Order:    releases `last-put`; the last one acquires it, then releases `recycle` or `retire`.
- * Progress: lock-free, and never waits; wait-free where no other thread drops. Runs on_drop.
+ * Progress: lock-free, and never waits; wait-free where no other thread drops, forgets or restores a reference to the
+ *           frame. Runs on_drop.
  * Context:  any registered thread, also inside a reader section and from on_drop.
  * Faults:   over-drop: no live handle stands for it.
  * Source:   OSTD `Frame::drop`.
@@ -59,8 +60,8 @@ MSLOT_API MSLOT_MUST_USE uint64_t mslot_frame_into_raw(struct mslot_frame *frame
 #pragma GCC diagnostic warning "-Wuse-after-free=2"
 #endif
 
-/** On a call that makes a frame handle: names what ends one, so that -fanalyzer can follow it. Not followed: a handle
- *  through mslot_frame_try_unique(), segments, peeked pointers. */
+/** On a call that makes a frame handle: names what ends one, so that -fanalyzer can follow it. It
+ *  cannot follow a handle that mslot_frame_try_unique() takes, nor segments, nor peeked pointers. */
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
 #define MSLOT_MAKES_FRAME                                                                                              \
 	__attribute__((malloc(mslot_frame_drop, 1), malloc(mslot_frame_into_raw, 1), warn_unused_result))

@@ -10,6 +10,17 @@
  *   alloc.h     find free frames: one, a unique one, a run
  *   reclaim.h   threads, reader sections, grace periods
  *   audit.h     look at slots, check the table
+ *
+ * Calls say under Order which of these edges they acquire or release: whoever acquires one sees what was done before
+ * its release.
+ *
+ *   recycle     all of the frame's last incarnation is over
+ *   publish     its type and metadata are written
+ *   last-put    what earlier holders did is over
+ *   forget      what the holder that forgot it did
+ *   retire      reader sections that begin from now on do not find it
+ *   grace       what readers read in their sections has been read
+ *   adopt       what a thread that ends, or is not registered, leaves behind
  */
 #ifndef METASLOT_METASLOT_H
 #define METASLOT_METASLOT_H

@@ -129,7 +129,10 @@ MSLOT_API enum mslot_err mslot_barrier(struct mslot_region *region);
 
 /**
  * Waits for a grace period: every reader section that was running has ended.
- * Progress: blocking. Context and errors as mslot_barrier().
+ *
+ * Order:    acquires `grace`.
+ * Progress: blocking.
+ * Context, Errors: as mslot_barrier(), but for the region.
  */
 MSLOT_API enum mslot_err mslot_synchronize(void);
 

@@ -75,10 +75,12 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_clone(const struct mslot_s
 							    struct mslot_segment *out);
 
 /**
- * Takes another reference to the frames from byte offset `from` to `to` (exclusive) of the segment.
- * As mslot_segment_clone(), and: Errors: NOT_ALIGNED; OUT_OF_BOUND: beyond the segment; INVALID: empty or backward
- * range. Source: OSTD `Segment::slice`, which allows an empty result; an empty handle owns nothing, so here it is
- * refused.
+ * Takes another reference to some frames of the segment. As mslot_segment_clone(), but:
+ *
+ * @from, @to  byte offsets of the first frame and one past the last, multiples of the frame size
+ *
+ * Errors:   also NOT_ALIGNED; OUT_OF_BOUND: beyond the segment; INVALID: empty or backward range.
+ * Source:   OSTD `Segment::slice`, which allows an empty result; an empty handle owns nothing, so it is refused.
  */
 MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_slice(const struct mslot_segment *segment, uint64_t from,
 							    uint64_t to, struct mslot_segment *out);

@@ -11,6 +11,8 @@
 
 #include <pthread.h>
 
+_Static_assert(1 << ROW_SHIFT == SLOTS_OF_PAGE && BLOCK_SHIFT == GRAIN_SHIFT, "a row is a page, a block a grain");
+
 /* Whether the region's indexes are there, one a range: made by the first call. False while another thread makes them:
  * then the slots are asked. */
 bool cache_has_indexes(struct mslot_region *region);

@@ -34,8 +34,10 @@ static const char *word_defect(uint64_t word, const struct mslot_type *type)
 		return "forgotten references past their limits";
 	if (state_is_dead(word))
 		return "shared without a reference: the last put was lost";
-	if ((state_is_unique(word) || state == STATE_RETIRED) && (state_raw(word) < 0 || state_raw(word) > 1))
+	if (state_is_unique(word) && (state_raw(word) < 0 || state_raw(word) > 1))
 		return "unique with more than one reference";
+	if (state == STATE_RETIRED && (state_raw(word) < 0 || state_raw(word) > 1))
+		return "retired with references";
 	if ((state == STATE_UNUSED || state == STATE_BUSY) && state_raw(word) != 0)
 		return "unused with forgotten references";
 	return NULL;

@@ -230,8 +230,8 @@ void reclaim_leave_sections(void);
 
 /* ---- thread.c ---- */
 
-/* Starts a thread of the library's own, which never ends: an ordinary one on all processors of the process, whatever
- * the caller is. It gets no signals but those that it causes itself (SIGSEGV, say). */
+/* Starts a thread of the library's own, which never ends: an ordinary one, whatever the caller is, on the processors of
+ * the caller and of the main thread. It gets no signals but those that it causes itself (SIGSEGV, say). */
 enum mslot_err reclaim_spawn(void *(*fn)(void *arg), void *arg);
 /* Hands what both queues of `self` hold to the grace-period thread. Under the registry's lock, once `self` is off the
  * list: nobody flips its queues any more, and a drain that misses `self` finds what it left. */

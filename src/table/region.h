@@ -18,7 +18,8 @@
 /* Slots of one page: a row. No two nodes share one. */
 #define SLOTS_OF_PAGE UINT64_C(64)
 
-/* Bytes of free-frame hints for a range of so many frames: whole pages. */
+/* Bytes of free-frame hints for a range of so many frames, in whole pages: 9/64 a frame and 4096 for the index, as
+ * free_index_bytes() says, and 4096 for its header; cache.c checks it. */
 #define REGION_HINT_BYTES(nr_frames) (((nr_frames) / 64 * 9 + 8192 + 4095) & ~UINT64_C(4095))
 
 /* Frames that lie on one NUMA node. */

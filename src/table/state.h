@@ -121,7 +121,8 @@ static inline uint64_t state_word(enum state state, uint64_t generation_of, int3
 	       (generation_of & GEN_MASK) + (uint64_t)state;
 }
 
-/* A shared word with one live handle, without its generation; tests subtract it, and need few constants. */
+/* A shared word with one live handle, without its generation. What compares with it subtracts it: fewer constants in
+ * the code. */
 #define SOLE (LIVE_ONE + STATE_SHARED)
 
 /* The only reference, live: the last put may then take the word straight to retired. */

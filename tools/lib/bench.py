@@ -220,7 +220,7 @@ def notes(report):
             f"{report['date']}: `{report['command']}`",
             "Times are wall-clock nanoseconds from one finished operation to the next, all threads together: medians "
             f"of up to {report['repetitions']} interleaved repetitions, ± the interquartile range. 'Times faster' compares "
-            "with the best baseline of the row, 'times limit' with the bare instructions that the hardware needs."] + [
+            "with the best baseline of the row, 'times the limit' with the bare instructions that the hardware needs."] + [
             f"Given up after {report['patience']} s: {', '.join(report['given_up'])}"] * bool(report["given_up"])
 
 

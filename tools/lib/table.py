@@ -92,7 +92,7 @@ def cells(row, others):
             *(cell(row["impls"].get(impl)) for impl in others), times(row["times_faster"]), times(row["times_limit"])]
 
 
-HEAD = ["operation", "threads", "lock-free"], ["times faster", "times limit"]
+HEAD = ["operation", "threads", "lock-free"], ["times faster", "times the limit"]
 
 
 def as_text(rows):
