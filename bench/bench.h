@@ -14,6 +14,7 @@
 #define OWN_SLOTS 64
 
 /* The thread counts of the race: one, both of two, and oversubscribed. */
+#define BENCH_MOST_THREADS 8
 extern const int bench_threads[];
 
 /* Processors that the threads share. */

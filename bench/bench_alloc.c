@@ -17,14 +17,13 @@
 #include <stdlib.h>
 
 #define BULK 65536
-#define MAX_THREADS 8
 
 struct alloc_race {
 	const struct alloc_impl *impl;
 	void *pool;
 };
 
-static void **items_of[MAX_THREADS];
+static void **items_of[BENCH_MOST_THREADS];
 static pthread_barrier_t all;
 
 /* Made by the first thread that runs it. */
@@ -34,7 +33,7 @@ static void *pool_of(struct alloc_race *race)
 
 	pthread_mutex_lock(&lock);
 	if (!race->pool)
-		race->pool = race->impl->create((uint64_t)BULK * (MAX_THREADS + 1));
+		race->pool = race->impl->create((uint64_t)BULK * (BENCH_MOST_THREADS + 1));
 	pthread_mutex_unlock(&lock);
 	return race->pool;
 }
@@ -45,14 +44,14 @@ static void pair(struct gbench_run *run, void *ctx)
 	struct alloc_impl impl = *race->impl;
 	void *pool = pool_of(race);
 
-	/* All threads wait for each other at both ends of the loop. Other rows measure how threads wait. */
-	if (gbench_thread(run) == 0)
-		impl_is_oversubscribed = (unsigned)gbench_threads(run) > bench_nr_cpus();
-	bench_thread_begin(run);
 	if (!pool) {
 		gbench_fail(run, "no memory");
 		return;
 	}
+	/* All threads wait for each other at both ends of the loop. Other rows measure how threads wait. */
+	if (gbench_thread(run) == 0)
+		impl_is_oversubscribed = (unsigned)gbench_threads(run) > bench_nr_cpus();
+	bench_thread_begin(run);
 	while (gbench_batch(run, BATCH))
 		for (unsigned i = 0; i < BATCH; i++)
 			impl.free(pool, impl.alloc(pool, &bench_immediate, bench_meta));
@@ -102,7 +101,7 @@ enum turn { BULK_ALLOC, BULK_FREE, RANDOM_FREE, REMOTE_FREE, REMOTE_RANDOM_FREE 
 static void meet(enum turn turn)
 {
 	if (turn >= REMOTE_FREE) {
-		bench_thread_end(); /* offline: nobody waits for a grace period of ours */
+		mslot_thread_offline(); /* nobody waits for a grace period of ours */
 		pthread_barrier_wait(&all);
 		mslot_thread_online();
 	}

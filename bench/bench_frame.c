@@ -9,13 +9,32 @@
 
 #include <sched.h>
 
-/* Runs `operation` on own frames in batches; `paddr` is the frame's address. */
+/* Whether threads meet though each has frames of its own. */
+static bool threads_meet(const struct gbench_run *run, const struct impl *impl)
+{
+	return impl->is_global && gbench_threads(run) > 1;
+}
+
+/*
+ * Runs `operation` on own frames: frame number `i` of OWN_SLOTS. In batches; where all wait for one lock, in windows of
+ * time, as each of a fixed number of turns may cost a time slice.
+ */
 #define OWN_LOOP(operation)                                                                                            \
-	for (uint64_t base = OWN_FRAME(gbench_thread(run)); gbench_batch(run, BATCH);)                                 \
-		for (unsigned i = 0; i < BATCH; i++) {                                                                 \
-			uint64_t paddr = base + FRAME(i % OWN_SLOTS);                                                  \
-			operation;                                                                                     \
-		}
+	if (threads_meet(run, impl)) {                                                                                 \
+		while (gbench_window(run))                                                                             \
+			do                                                                                             \
+				for (unsigned i = 0; i < GBENCH_CHUNK; i++) {                                          \
+					operation;                                                                     \
+				}                                                                                      \
+			while (gbench_window_open(run, GBENCH_CHUNK));                                                 \
+	} else {                                                                                                       \
+		while (gbench_batch(run, BATCH))                                                                       \
+			for (unsigned turn = 0; turn < BATCH; turn++) {                                                \
+				unsigned i = turn % OWN_SLOTS;                                                         \
+				operation;                                                                             \
+			}                                                                                              \
+	}
+_Static_assert(GBENCH_CHUNK == OWN_SLOTS, "a chunk turns each over once");
 
 /* Runs `operation` on the one frame in windows of time. */
 #define HOT_LOOP(operation)                                                                                            \
@@ -57,12 +76,13 @@ static void claim_drop_own_run(RUN_ARGS)
 	__typeof__(impl->frame_claim) claim = impl->frame_claim;
 	__typeof__(impl->frame_drop) drop = impl->frame_drop;
 
+	uint64_t base = OWN_FRAME(gbench_thread(run));
+
 	(void)race;
-	OWN_LOOP(drop(claim(region, paddr, &bench_immediate, bench_meta, NULL)));
+	OWN_LOOP(drop(claim(region, base + FRAME(i), &bench_immediate, bench_meta, NULL)));
 	/* Were one of them refused, its turns would have counted for nothing. */
 	for (unsigned i = 0; i < OWN_SLOTS; i++) {
-		struct mslot_frame *frame =
-			claim(region, OWN_FRAME(gbench_thread(run)) + FRAME(i), &bench_immediate, bench_meta, NULL);
+		struct mslot_frame *frame = claim(region, base + FRAME(i), &bench_immediate, bench_meta, NULL);
 
 		if (!frame)
 			gbench_fail(run, "a frame of the thread's own was refused");
@@ -115,9 +135,10 @@ static void get_drop_own_run(RUN_ARGS)
 	__typeof__(impl->frame_get) get = impl->frame_get;
 	__typeof__(impl->frame_drop) drop = impl->frame_drop;
 	struct mslot_frame *frames[OWN_SLOTS];
+	uint64_t base = OWN_FRAME(gbench_thread(run));
 
 	hold_own(run, race, frames);
-	OWN_LOOP(drop(get(region, paddr, NULL)));
+	OWN_LOOP(drop(get(region, base + FRAME(i), NULL)));
 	drop_own(race, frames);
 }
 BODY(get_drop_own)
@@ -139,9 +160,7 @@ static void raw_own_run(RUN_ARGS)
 	struct mslot_frame *frames[OWN_SLOTS];
 
 	hold_own(run, race, frames);
-	while (gbench_batch(run, BATCH))
-		for (unsigned i = 0; i < BATCH; i++)
-			frames[i % OWN_SLOTS] = from_raw(region, into_raw(frames[i % OWN_SLOTS]), NULL);
+	OWN_LOOP(frames[i] = from_raw(region, into_raw(frames[i]), NULL));
 	drop_own(race, frames);
 }
 BODY(raw_own)
@@ -165,9 +184,7 @@ static void map_own_run(RUN_ARGS)
 	struct mslot_frame *frames[OWN_SLOTS];
 
 	hold_own(run, race, frames);
-	while (gbench_batch(run, BATCH))
-		for (unsigned i = 0; i < BATCH; i++)
-			unmap(region, map(frames[i % OWN_SLOTS]));
+	OWN_LOOP(unmap(region, map(frames[i])));
 	drop_own(race, frames);
 }
 BODY(map_own)

@@ -4,10 +4,8 @@
  */
 #include "bench.h"
 
-#define LATENCY_THREADS 8 /* the most that it is registered for */
-
 /* Of each thread; all have left the loop when the first one reads them. */
-static struct samples latencies[LATENCY_THREADS];
+static struct samples latencies[BENCH_MOST_THREADS];
 
 static void report_latency(struct gbench_run *run)
 {
@@ -46,7 +44,7 @@ static void get_drop_latency(struct gbench_run *run, void *ctx)
 
 void bench_latency(void)
 {
-	static const int threads[] = {2, LATENCY_THREADS, 0};
+	static const int threads[] = {2, BENCH_MOST_THREADS, 0};
 
 	for (unsigned i = 0; race_of(i); i++)
 		bench_register("frame", "get_drop_latency", "hot", race_of(i)->impl->name, threads, get_drop_latency,

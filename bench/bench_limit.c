@@ -7,13 +7,11 @@
 
 #include <stdatomic.h>
 
-#define MAX_THREADS 8
-
 struct line {
 	_Alignas(64) _Atomic uint64_t word;
 };
 
-static struct line own[MAX_THREADS][OWN_SLOTS];
+static struct line own[BENCH_MOST_THREADS][OWN_SLOTS];
 static struct line hot;
 
 static void xadd_own(struct gbench_run *run, void *ctx)

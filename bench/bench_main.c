@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const int bench_threads[] = {1, 2, 4, 8, 0};
+const int bench_threads[] = {1, 2, 4, BENCH_MOST_THREADS, 0};
 
 const struct mslot_type bench_immediate = {"immediate", 16, 8, NULL, MSLOT_TYPE_IMMEDIATE};
 const struct mslot_type bench_deferred = {"deferred", 16, 8, NULL, 0};

@@ -19,6 +19,7 @@ static void clone512(struct gbench_run *run, void *ctx)
 	if (impl->segment_claim(race->region, start, start + FRAME(SEGMENT_FRAMES), &bench_immediate, NULL, NULL,
 				&segment)) {
 		gbench_fail(run, "the segment could not be claimed");
+		bench_thread_end();
 		return;
 	}
 	while (gbench_batch(run, 8))

@@ -9,6 +9,8 @@
 
 struct impl {
 	const char *name;
+	/* One lock for all frames. */
+	bool is_global;
 	/* Has reader sections and a grace period; else every type is immediate. */
 	bool can_defer;
 	struct mslot_region *(*region_create)(const struct mslot_region_config *config, enum mslot_err *why);

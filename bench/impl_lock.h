@@ -340,6 +340,7 @@ static enum mslot_err barrier(struct mslot_region *region)
 extern const struct impl IMPL;
 const struct impl IMPL = {
 	.name = IMPL_NAME,
+	.is_global = !IMPL_PER_SLOT,
 	.region_create = create,
 	.region_destroy = destroy,
 	.frame_claim = claim,

@@ -187,8 +187,8 @@ static bool open_options(struct options *options)
 		place_free(options->place);
 		return false;
 	}
-	if (options->json && !(options->json_file = fopen(options->json, "w"))) {
-		fprintf(stderr, "metaslot-replay: --json %s: cannot be written\n", options->json);
+	if (options->json && !(options->json_file = output_open("metaslot-replay", "--json", options->json,
+								options->report.traces, options->report.nr_traces))) {
 		place_free(options->place);
 		return false;
 	}
