@@ -126,7 +126,8 @@ static void collect_all(void)
 		note_use(0);
 }
 
-/* A queue of at most so many is taken over at each look; a longer one where two looks find that its thread pauses. */
+/* A queue of at most so many is taken over at each look; a longer one where two looks find that its thread pauses. What
+ * an on_drop drops on our own thread is taken over at once, as nobody else looks at that queue. */
 #define FEW_SLOTS 16
 
 static void flip(struct reclaim_thread *thread, void *ctx)
@@ -135,7 +136,9 @@ static void flip(struct reclaim_thread *thread, void *ctx)
 	unsigned active = reclaim_active(thread);
 	uint64_t size = retire_queue_size(&thread->queue[active]);
 
-	thread->flipped = *all || (size && (size <= FEW_SLOTS || size == thread->nr_slots_before));
+	bool is_left = size <= FEW_SLOTS || size == thread->nr_slots_before || thread == &grace_self;
+
+	thread->flipped = *all || (size && is_left);
 	if (thread->flipped)
 		/* [release:handover] the other queue is empty. */
 		atomic_store_explicit(&thread->active, 1 - active, memory_order_release);

@@ -17,10 +17,12 @@
 
 /*
  * Every so many retires, twice as many elapsed slots are recycled: more than came, so that queues shrink; few, so that
- * a drop stays short; several at once, so that most retires carry none of it.
+ * a drop stays short; several at once, so that most retires carry none of it. And as many as an on_drop has retired,
+ * but not all at once.
  */
 #define RETIRES_PER_DRAIN 8
 #define RECYCLES_PER_DRAIN (2 * RETIRES_PER_DRAIN)
+#define MOST_OWED_PER_DRAIN 1024
 /* So many may need a grace period sooner than those before them. */
 #define RETIRES_PER_CROWD 1024
 
@@ -123,7 +125,7 @@ void reclaim_count_flush(struct reclaim_thread *self)
 
 NOINLINE uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue *queue, uint64_t most)
 {
-	uint64_t nr = 0;
+	uint64_t nr = 0, nr_retired = reclaim_nr_retired(self);
 
 	self->recycling = true;
 	for (struct slot *slot; nr < most && (slot = retire_queue_pop(queue)); nr++) {
@@ -134,6 +136,7 @@ NOINLINE uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue
 		reclaim_tally(&self->nr_recycled, 1);
 	}
 	self->recycling = false;
+	self->nr_owed += reclaim_nr_retired(self) - nr_retired;
 	return nr;
 }
 
@@ -155,13 +158,22 @@ static inline struct retire_queue *active_queue(struct reclaim_thread *self)
 	return &self->queue[atomic_load_explicit(&self->active, memory_order_acquire)];
 }
 
-/* Looks what has elapsed by now, and recycles up to `most` of it. In a section, so that a grace period covers it: a
- * barrier finds on_drop finished. */
-static inline void drain_elapsed(struct reclaim_thread *self, struct retire_queue *queue, uint64_t most)
+/* Looks what has elapsed by now. */
+static inline void elapse(struct retire_queue *queue)
 {
 	/* [acquire:grace] readers of the batches that this elapses are gone. */
 	retire_queue_elapse(queue, atomic_load_explicit(&reclaim_periods.completed, memory_order_acquire));
-	reclaim_drain(self, queue, most);
+}
+
+/* Recycles a retire's share of what has elapsed. In a section, so that a grace period covers it: a barrier finds
+ * on_drop finished. */
+static inline void drain_share(struct reclaim_thread *self, struct retire_queue *queue)
+{
+	uint64_t owed = self->nr_owed < MOST_OWED_PER_DRAIN ? self->nr_owed : MOST_OWED_PER_DRAIN;
+	uint64_t nr = reclaim_drain(self, queue, RECYCLES_PER_DRAIN + owed);
+
+	if (UNLIKELY(nr > RECYCLES_PER_DRAIN))
+		self->nr_owed -= nr - RECYCLES_PER_DRAIN;
 }
 
 void reclaim_drain_own(void)
@@ -171,7 +183,9 @@ void reclaim_drain_own(void)
 	if (!self || self->recycling || immediate.running)
 		return;
 	grace_read_lock();
-	drain_elapsed(self, active_queue(self), UINT64_MAX);
+	struct retire_queue *queue = active_queue(self);
+	elapse(queue);
+	reclaim_drain(self, queue, UINT64_MAX);
 	grace_read_unlock();
 }
 
@@ -195,27 +209,24 @@ static NOINLINE void retire_draining(void)
 	grace_read_lock();
 	struct retire_queue *queue = active_queue(self);
 	uint64_t nr_in = retire_queue_nr_in(queue);
-	drain_elapsed(self, queue, RECYCLES_PER_DRAIN);
+	elapse(queue);
+	drain_share(self, queue);
 	grace_read_unlock();
 	if (UNLIKELY(nr_in % RETIRES_PER_CROWD == 0))
 		pace_crowded();
 }
 
-/* The first of its batch. It always drains: a thread might retire so few a grace period that no other one ever did. */
+/* The first of its batch. */
 static NOINLINE void retire_rotating(uint64_t cookie, struct slot *slot)
 {
-	struct reclaim_thread *self = reclaim_self;
-
 	grace_read_lock();
-	struct retire_queue *queue = active_queue(self);
+	struct retire_queue *queue = active_queue(reclaim_self);
 	bool was_empty = !retire_queue_size(queue);
 
 	rotate(queue, cookie);
 	slot->link = NULL;
 	retire_batch_append(&queue->fresh, &(struct retire_batch){slot, slot, cookie});
 	retire_queue_count_in(queue, 1);
-	if (!self->recycling)
-		reclaim_drain(self, queue, RECYCLES_PER_DRAIN);
 	grace_read_unlock();
 	if (was_empty)
 		grace_thread_wake();

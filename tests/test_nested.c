@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Frames that an on_drop drops: they are recycled as fast as they come, however long their threads go on.
+ */
+#include "util.h"
+
+#define FAMILIES 131072
+#define CHILDREN 3
+#define BIG 20
+#define THREADS 4
+#define OF_THREAD 1024
+#define MS UINT64_C(1000000)
+
+static struct mslot_region *families;
+static _Atomic bool is_over;
+
+static uint64_t backlog(void)
+{
+	struct mslot_stats stats;
+
+	mslot_stats(&stats);
+	return stats.backlog;
+}
+
+static void drop_children(uint64_t paddr, unsigned nr)
+{
+	for (unsigned i = 1; i <= nr; i++)
+		if (mslot_frame_drop_raw(families, paddr + i * FRAME) != MSLOT_OK)
+			abort();
+}
+
+static void on_drop_small(void *meta, uint64_t paddr, void *memory)
+{
+	(void)meta, (void)memory;
+	drop_children(paddr, CHILDREN);
+}
+
+static void on_drop_big(void *meta, uint64_t paddr, void *memory)
+{
+	(void)meta, (void)memory;
+	drop_children(paddr, BIG);
+}
+
+static const struct mslot_type small = {.name = "small", .on_drop = on_drop_small};
+static const struct mslot_type big = {.name = "big", .on_drop = on_drop_big};
+
+/* A parent and its children, which nobody holds but it; dropped. False where some frame still waits. */
+static bool come_and_go(uint64_t first, const struct mslot_type *type, unsigned nr_children)
+{
+	struct mslot_frame *parent = NULL;
+	unsigned i = 1;
+
+	for (; i <= nr_children; i++) {
+		struct mslot_frame *child = mslot_frame_claim(families, (first + i) * FRAME, &deferred, NULL, NULL);
+
+		if (!child)
+			break;
+		assert_int_equal(mslot_frame_into_raw(child), (first + i) * FRAME);
+	}
+	if (i > nr_children)
+		parent = mslot_frame_claim(families, first * FRAME, type, NULL, NULL);
+	if (parent)
+		mslot_frame_drop(parent);
+	else
+		drop_children(first * FRAME, i - 1);
+	return parent != NULL;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* One thread that never pauses. */
+static void a_thread_keeps_up_with_what_its_frames_drop(void **state)
+{
+	uint64_t begin = now_ns(), sum = 0, nr = 0;
+	(void)state;
+
+	for (uint64_t i = 0; now_ns() < begin + 1000 * MS; i++) {
+		(void)come_and_go(i % FAMILIES * (CHILDREN + 1), &small, CHILDREN);
+		mslot_quiescent_state();
+		if (i % 64 == 0 && now_ns() > begin + 500 * MS) {
+			sum += backlog();
+			nr++;
+		}
+	}
+	assert_true(nr > 0);
+	/* An eighth of all is far too many; where the thread does not keep up, a third waits. */
+	assert_in_range(sum / nr, 0, FAMILIES * (CHILDREN + 1) / 8);
+}
+
+static void *drop_now_and_then(void *arg)
+{
+	const uint64_t begin = FAMILIES * (CHILDREN + 1) + (uintptr_t)arg * OF_THREAD * (BIG + 1);
+
+	mslot_thread_register();
+	for (uint64_t i = 0; !is_over; i++) {
+		(void)come_and_go(begin + i % OF_THREAD * (BIG + 1), &big, BIG);
+		mslot_thread_offline();
+		usleep(100);
+		mslot_thread_online();
+	}
+	mslot_thread_unregister();
+	return NULL;
+}
+
+/* Frames of threads that pause are recycled by the library's thread, and so are those that they drop. */
+static void the_librarys_thread_keeps_up_with_what_its_frames_drop(void **state)
+{
+	pthread_t threads[THREADS];
+	uint64_t most = 0;
+	(void)state;
+
+	assert_int_equal(mslot_barrier(families), MSLOT_OK);
+	mslot_thread_offline();
+	for (uintptr_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, drop_now_and_then, (void *)i), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		usleep(10000);
+		if (backlog() > most)
+			most = backlog();
+	}
+	is_over = true;
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	mslot_thread_online();
+	assert_in_range(most, 1, 20000);
+}
+
+static int make(void **state)
+{
+	const struct mslot_region_config config = {.nr_frames =
+							   FAMILIES * (CHILDREN + 1) + THREADS * OF_THREAD * (BIG + 1)};
+
+	(void)state;
+	if (mslot_thread_register())
+		return -1;
+	families = mslot_region_create(&config, NULL);
+	return families ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	return mslot_barrier(families) || !mslot_is_clean(families) || mslot_region_destroy(families) ||
+	       mslot_thread_unregister();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_thread_keeps_up_with_what_its_frames_drop),
+		cmocka_unit_test(the_librarys_thread_keeps_up_with_what_its_frames_drop),
+	};
+	return cmocka_run_group_tests(tests, make, end);
+}
