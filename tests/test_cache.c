@@ -338,7 +338,7 @@ static void frames_without_hints_are_looked_for_no_further_than_pays(void **stat
 	(void)state;
 
 	assert_non_null(large);
-	assert_true(cache_has_indexes(large));
+	assert_true(cache_make_indexes(large));
 	region_disprove_hints(large);
 	index = large->ranges[0].hints;
 	for (uint64_t row = 0; row < nr_frames / 64; row++)

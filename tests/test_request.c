@@ -157,7 +157,7 @@ static int make(void **state)
 	if (setenv("HWLOC_SYNTHETIC", "numa:2 pu:1", 1) || mslot_thread_register())
 		return -1;
 	many = mslot_region_create(&config, NULL);
-	return many && cache_has_indexes(many) ? 0 : -1;
+	return many && cache_make_indexes(many) ? 0 : -1;
 }
 
 static int end(void **state)

@@ -27,7 +27,7 @@ static enum mslot_err request_check(const struct request *request)
 	    request->align_frames & (request->align_frames - 1) ||
 	    (request->flags & MSLOT_ALLOC_ON_NODE && !has_node(request->region, request->node)))
 		return MSLOT_INVALID;
-	return claim_check(request->region, request->type);
+	return claim_prepare(request->region, request->type);
 }
 
 /* Claims a run, its metadata still to be written. */
@@ -91,7 +91,7 @@ FLATTEN struct mslot_frame *mslot_alloc_frame(struct mslot_region *region, const
 	uint64_t word, claimed;
 
 	if (UNLIKELY(!region_knows_type(region, type, &carried) || !meta ||
-		     (options && options->flags & ~MSLOT_ALLOC_MAY_WAIT) || !reclaim_is_registered()))
+		     (options && options->flags & ~MSLOT_ALLOC_MAY_WAIT) || !reclaim_allows_call()))
 		return alloc_frame_slow(region, type, meta, options, why);
 	if (UNLIKELY(!cache_first(region, &slot, &word) || !slot_claim_quick(slot, word, &claimed)))
 		return alloc_frame_slow(region, type, meta, options, why);

@@ -138,7 +138,7 @@ static void cache_list(void)
 	free_cache.is_listed = true;
 }
 
-bool cache_is_usable(void)
+bool cache_enlist(void)
 {
 	if (LIKELY(free_cache.is_listed))
 		return true;
@@ -159,7 +159,7 @@ FLATTEN NOINLINE static void cache_give(struct slot *slot)
 	if (!region)
 		return;
 	hints_move_begin();
-	if (cache_is_usable()) {
+	if (cache_enlist()) {
 		row_flush(&free_cache.freed, region);
 		row_set(&free_cache.freed, region, page, slot_row_bit(slot));
 	} else {
@@ -244,7 +244,7 @@ static uint64_t take_row(const struct mslot_region *region, unsigned node, uint6
 bool cache_refill(struct mslot_region *region, unsigned node)
 {
 	struct free_row *own = &free_cache.own, *freed = &free_cache.freed;
-	bool is_usable = cache_is_usable();
+	bool is_usable = cache_enlist();
 	uint64_t row, mask;
 
 	row_flush(own, region);
@@ -307,7 +307,7 @@ static void make_index(struct node_range *range)
 	free_index_init(index, (char *)range->hints + begin, range->first, range->end);
 }
 
-bool cache_has_indexes(struct mslot_region *region)
+bool cache_make_indexes(struct mslot_region *region)
 {
 	unsigned stage;
 

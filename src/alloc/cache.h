@@ -13,9 +13,9 @@
 
 _Static_assert(1 << ROW_SHIFT == SLOTS_OF_PAGE && BLOCK_SHIFT == GRAIN_SHIFT, "a row is a page, a block a grain");
 
-/* Whether the region's indexes are there, one a range: made by the first call. False while another thread makes them:
- * then the slots are asked. */
-bool cache_has_indexes(struct mslot_region *region);
+/* Makes the region's indexes, one a range, where that is not done yet, and from then on frames are given back. False
+ * while another thread makes them: then the slots are asked. */
+bool cache_make_indexes(struct mslot_region *region);
 
 /* The index that has the row, once they are made. */
 static inline struct free_index *cache_index_of(const struct mslot_region *region, uint64_t row)
@@ -86,7 +86,7 @@ static inline void cache_drop_first(const struct slot *first)
 	free_cache_forget_hot(first);
 }
 
-/* After an allocation: forgets the row where cache_is_usable() is false, as nobody would learn of the thread's end. */
+/* After an allocation: forgets the row where cache_enlist() says false, as nobody would learn of the thread's end. */
 void cache_end_call(void);
 /* Gives to the index what the thread remembers. */
 void cache_flush(void);
@@ -95,8 +95,9 @@ void cache_give_all(const struct mslot_region *region);
 
 /* ---- for proof.c ---- */
 
-/* Whether the thread may remember anything. One that was never registered may not: nobody would learn of its end. */
-bool cache_is_usable(void);
+/* Lists the thread's rows, where that is not done yet; false where it may not remember anything: it was never
+ * registered, so nobody would learn of its end, or the list is in use just now. */
+bool cache_enlist(void);
 /* Of the threads that have rows. Held for a few steps; whoever allocates or frees only tries to take it. */
 extern pthread_mutex_t caches_lock;
 extern struct free_cache *caches;

@@ -112,7 +112,7 @@ static struct slot *find_by_hints(const struct request *request)
 	struct mslot_region *region = request->region;
 	struct range_walk walk;
 
-	if (!cache_has_indexes(region))
+	if (!cache_make_indexes(region))
 		return NULL;
 	if (request_is_single(request) && cache_serves(region, request->node))
 		return find_frame(region, request->node);
@@ -165,7 +165,7 @@ static void pass_over_range(const struct request *request, const struct node_ran
 			    struct runs *runs, struct pass *pass)
 {
 	struct mslot_region *region = request->region;
-	bool has_index = cache_has_indexes(region);
+	bool has_index = cache_make_indexes(region);
 	uint64_t unused = 0;
 
 	for (uint64_t at = range->first; at < range->end; at++) {
@@ -278,7 +278,7 @@ struct slot *request_find(const struct request *request, enum mslot_err *err)
 		if (scarce_is_none(region) && !waits)
 			return NULL;
 		slot = find_by_hints(request);
-		for (unsigned tries = may_prove ? TRIES : 1; !slot && cache_has_indexes(region) && tries; tries--) {
+		for (unsigned tries = may_prove ? TRIES : 1; !slot && region_has_hints(region) && tries; tries--) {
 			/* What we have retired, where its grace period is over; and what others remember. */
 			reclaim_drain_own();
 			if (may_prove && hints_prove_none(request))

@@ -70,7 +70,7 @@ static uint64_t finish_hold(struct mslot_region *region, uint64_t at, uint64_t e
 			return whole;
 		/* Whoever was led there meanwhile has dropped the hints. Where they are made just now, they may lead
 		 * there before it is seen that this is over. */
-		if (cache_has_indexes(region))
+		if (cache_make_indexes(region))
 			each_row(region, at, at + whole, free_index_give);
 		else
 			region_disprove_hints(region);
@@ -96,7 +96,7 @@ enum mslot_err mslot_region_mark_hole(struct mslot_region *region, uint64_t star
 	if (err)
 		return err;
 	/* Before anything is claimed, so that the hints can be proven. */
-	cache_has_indexes(region);
+	cache_make_indexes(region);
 	first = at = (uint64_t)(slots - region->slots);
 	hints_move_begin();
 	for (uint64_t held; at < first + nr && (held = hold(region, at, first + nr, &err)); at += held)
@@ -104,7 +104,7 @@ enum mslot_err mslot_region_mark_hole(struct mslot_region *region, uint64_t star
 	for (uint64_t done = first; done < at; done += finish_hold(region, done, at, !err))
 		;
 	/* Nobody is led there by a hint. */
-	if (!err && cache_has_indexes(region))
+	if (!err && cache_make_indexes(region))
 		each_row(region, first, first + nr, free_index_take);
 	hints_move_end();
 	return err;

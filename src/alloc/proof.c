@@ -38,7 +38,7 @@ void hints_move_begin(void)
 {
 	if (free_cache.move_depth++)
 		return;
-	if (cache_is_usable())
+	if (cache_enlist())
 		/* [relaxed] each change that follows releases it. */
 		atomic_store_explicit(&free_cache.moves, own_moves() + 1, memory_order_relaxed);
 	else

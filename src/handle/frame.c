@@ -8,7 +8,7 @@
  */
 #include "handle/handle.h"
 
-enum mslot_err claim_check(struct mslot_region *region, const struct mslot_type *type)
+enum mslot_err claim_prepare(struct mslot_region *region, const struct mslot_type *type)
 {
 	if (UNLIKELY(!type_is_valid(type)))
 		return MSLOT_INVALID;
@@ -39,7 +39,7 @@ struct slot *claim_at(struct mslot_region *region, uint64_t paddr, const struct 
 	struct slot *slot = region_slot(region, paddr, &err);
 
 	if (slot)
-		err = claim_check(region, type);
+		err = claim_prepare(region, type);
 	if (!err) {
 		err = claim_slot(region, slot, claimed);
 		claim_refused(err);
@@ -85,7 +85,7 @@ FLATTEN struct mslot_frame *mslot_frame_claim(struct mslot_region *region, uint6
 	uintptr_t carried;
 
 	if (UNLIKELY(index >= region->nr_frames || !region_knows_type(region, type, &carried) || !meta ||
-		     !reclaim_is_registered()))
+		     !reclaim_allows_call()))
 		return claim_slow(region, paddr, type, meta, why);
 	struct slot *slot = &region->slots[index];
 	uint64_t word = slot_word(slot), claimed;
@@ -124,7 +124,7 @@ FLATTEN struct mslot_frame *mslot_frame_get(struct mslot_region *region, uint64_
 	bool has_added = false;
 
 	/* A failed get must not bring slots into memory. */
-	if (LIKELY(index < region->nr_frames && region_is_touched(region, index) && reclaim_is_registered())) {
+	if (LIKELY(index < region->nr_frames && region_is_touched(region, index) && reclaim_allows_call())) {
 		struct slot *slot = &region->slots[index];
 
 		has_added = true;
@@ -227,7 +227,7 @@ FLATTEN struct mslot_frame *mslot_frame_from_raw(struct mslot_region *region, ui
 {
 	uint64_t index = region_index(region, paddr);
 
-	if (LIKELY(index < region->nr_frames && reclaim_is_registered() && slot_from_raw_quick(&region->slots[index])))
+	if (LIKELY(index < region->nr_frames && reclaim_allows_call() && slot_from_raw_quick(&region->slots[index])))
 		return slot_frame(&region->slots[index]);
 	return from_raw_slow(region, paddr, why);
 }
@@ -250,7 +250,7 @@ FLATTEN enum mslot_err mslot_frame_drop_raw(struct mslot_region *region, uint64_
 {
 	uint64_t index = region_index(region, paddr);
 
-	if (LIKELY(index < region->nr_frames && reclaim_is_registered() && slot_drop_raw_quick(&region->slots[index])))
+	if (LIKELY(index < region->nr_frames && reclaim_allows_call() && slot_drop_raw_quick(&region->slots[index])))
 		return MSLOT_OK;
 	return drop_raw_slow(region, paddr);
 }

@@ -30,8 +30,9 @@ static inline struct mslot_unique *slot_unique(struct slot *slot)
 	return (struct mslot_unique *)slot;
 }
 
-/* Whether frames may be claimed for metadata of `type` now: INVALID, or BUSY at the backlog limit. May wait there. */
-enum mslot_err claim_check(struct mslot_region *region, const struct mslot_type *type);
+/* To be called before a claim for metadata of `type`, which the region then knows: INVALID, or BUSY at the backlog
+ * limit, where it may wait for room. */
+enum mslot_err claim_prepare(struct mslot_region *region, const struct mslot_type *type);
 /* Claims a slot that may not be in memory yet, and counts it off where the region counts its unused frames. */
 enum mslot_err claim_slot(struct mslot_region *region, struct slot *slot, uint64_t *claimed);
 /* Both, of the frame at `paddr`, whose metadata is written then; it is still to be published. NULL and why not. */

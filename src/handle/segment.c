@@ -50,7 +50,7 @@ enum mslot_err mslot_segment_claim(struct mslot_region *region, uint64_t start, 
 		return MSLOT_INVALID;
 	err = region_slots(region, start, end, &slots, &nr);
 	if (!err)
-		err = claim_check(region, type);
+		err = claim_prepare(region, type);
 	for (uint64_t i = 0; i < nr && !err; i++) {
 		err = claim_slot(region, &slots[i], &claimed);
 		for (uint64_t held = i; err && held--;)

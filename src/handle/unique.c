@@ -101,7 +101,7 @@ enum mslot_err mslot_unique_repurpose(struct mslot_unique *unique, const struct 
 		return MSLOT_INVALID;
 	/* One more frame will wait at its end, as after a claim. */
 	if (type_is_immediate(slot_type(slot))) {
-		err = claim_check(slot_region(slot), type);
+		err = claim_prepare(slot_region(slot), type);
 		if (err)
 			return err;
 	}

@@ -76,9 +76,9 @@ static inline uint64_t reclaim_nr_retired(const struct reclaim_thread *thread)
 	return retire_queue_nr_in(&thread->queue[0]) + retire_queue_nr_in(&thread->queue[1]);
 }
 
-/* In hardened builds, a call from an unregistered thread is a fault and has no effect. */
+/* In hardened builds, a call from an unregistered thread is a fault and has no effect. Others do not look. */
 #ifdef MSLOT_HARDENED
-static inline bool reclaim_is_registered(void)
+static inline bool reclaim_allows_call(void)
 {
 	return reclaim_self != NULL;
 }
@@ -90,7 +90,7 @@ static inline bool reclaim_is_registered(void)
 		}                                                                                                      \
 	} while (0)
 #else
-static inline bool reclaim_is_registered(void)
+static inline bool reclaim_allows_call(void)
 {
 	return true;
 }

@@ -174,7 +174,7 @@ static void prove_hold_all_hinted(void)
 static void remember_0_of_before_hold_all_drop_0_flush(void)
 {
 	reclaim_self = &registered[0];
-	MODEL_CHECK(cache_is_usable());
+	MODEL_CHECK(cache_enlist());
 	free_cache.own.page = (uintptr_t)model_region->slots >> SLOT_PAGE_SHIFT;
 	free_cache.own.region_id = model_region->id + 1;
 	free_cache.own.hot = &model_region->slots[0];
@@ -205,7 +205,7 @@ static bool claim_lone(unsigned i)
 static void many_hold_lone(void)
 {
 	many_untouched();
-	MODEL_CHECK(cache_has_indexes(model_region));
+	MODEL_CHECK(cache_make_indexes(model_region));
 	MODEL_CHECK(claim_lone(0) && claim_lone(1));
 }
 
@@ -233,7 +233,7 @@ static void making_hold_lone_mark_all(void)
 
 static void make_alloc_if_marked(void)
 {
-	cache_has_indexes(model_region);
+	cache_make_indexes(model_region);
 	if (atomic_load_explicit(&has_marked, memory_order_relaxed))
 		alloc(1);
 }

@@ -186,7 +186,7 @@ RANGES = [
 CACHES = [
     ("a drop finds hints being made, and tells nobody", "table/give_back.h", "\t\t\tregion_disprove_hints(region);", "\t\t\t;"),
     ("a forget of a dead handle hides its frame", "reclaim/reclaim.c", "\t\tregion_disprove_hints(region);", "\t\t;"),
-    ("a hole disproves hints", "alloc/hole.c", "\tcache_has_indexes(region);\n\tfirst", "\tfirst"),
+    ("a hole disproves hints", "alloc/hole.c", "\tcache_make_indexes(region);\n\tfirst", "\tfirst"),
     ("a reset that is refused takes the hint", "handle/unique.c",
      "\tunique_retire(unique_slot(unique), false,",
      "\tif (unique)\n\t\tfree_cache_forget_hot(unique_slot(unique));\n\tunique_retire(unique_slot(unique), false,"),
