@@ -76,6 +76,7 @@ static void a_bad_header_is_refused(void **state)
 	assert_refused("# page trace v1 name=t cpus=2 frames=99999999999999999999 events=0\n", "line 1: frames=");
 	assert_refused(HEADER "-1\n", "line 1: events=");
 	assert_refused(HEADER "1 \nA 0 1 0 u\n", "line 1: events=");
+	assert_refused(HEADER "1\r\nA 0 1 0 u\r\n", "line 1: the line ends with a carriage return");
 }
 
 static void a_bad_event_is_refused_with_its_line(void **state)

@@ -73,6 +73,10 @@ static int next_line(struct reader *in, char text[LINE_BYTES])
 						   : "the line does not end, or holds a zero byte");
 		return -1;
 	}
+	if (bytes > 1 && text[bytes - 2] == '\r') {
+		refuse(in, "the line ends with a carriage return");
+		return -1;
+	}
 	text[bytes - 1] = '\0';
 	return 1;
 }
@@ -112,18 +116,18 @@ static bool parse_header(struct reader *in, const char *text, struct trace *trac
 	size_t name_bytes;
 
 	if (!take(&text, "# page trace v1 name="))
-		return refuse(in, "no header of a page trace, version 1");
+		return refuse(in, "no header that begins with \"# page trace v1 name=\"");
 	name_bytes = strcspn(text, " ");
 	if (name_bytes == 0 || name_bytes >= sizeof(trace->name))
 		return refuse(in, "the name is empty or too long");
 	memcpy(trace->name, text, name_bytes);
 	text += name_bytes;
 	if (!take(&text, " cpus=") || !take_number(&text, 10, TRACE_MAX_CPUS, &cpus) || cpus == 0)
-		return refuse(in, "cpus= is missing or not 1 to %d", TRACE_MAX_CPUS);
+		return refuse(in, "cpus= is not the next word, or not 1 to %d", TRACE_MAX_CPUS);
 	if (!take(&text, " frames=") || !take_number(&text, 10, UINT32_MAX, &frames) || frames == 0)
-		return refuse(in, "frames= is missing or not 1 to %" PRIu32, UINT32_MAX);
+		return refuse(in, "frames= is not the next word, or not 1 to %" PRIu32, UINT32_MAX);
 	if (!take(&text, " events=") || !take_number(&text, 10, UINT32_MAX - 2, &events) || *text)
-		return refuse(in, "events= is missing, too large or not the last word");
+		return refuse(in, "events= is not the next word, too large, or not the last one");
 	trace->nr_cpus = (unsigned)cpus;
 	trace->nr_frames = (uint32_t)frames;
 	trace->nr_events = events;
