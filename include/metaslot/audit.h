@@ -43,6 +43,10 @@ struct mslot_view {
 /**
  * Looks at one slot.
  *
+ * @region  covers `paddr`
+ * @paddr   byte address of the frame
+ * @out     set on success only
+ *
  * Order:    relaxed: one snapshot of the state word; the type belongs to it unless the slot moves meanwhile.
  * Progress: wait-free.
  * Context:  any thread, registered or not.
@@ -76,6 +80,8 @@ struct mslot_audit {
 
 /**
  * Counts the slots by state and type and checks the invariants of each.
+ *
+ * @out  set on success only
  *
  * Order:    relaxed snapshots.
  * Progress: wait-free; reads one byte per 512 frames, and of these 512 all slots where one was ever claimed.

@@ -126,6 +126,8 @@ mslot_frame_get_typed(struct mslot_region *region, uint64_t paddr, const struct 
 /**
  * Takes another reference through a handle.
  *
+ * @frame  stays the caller's
+ *
  * Owner:    the caller; the new handle ends with mslot_frame_drop() or mslot_frame_into_raw().
  * Order:    relaxed: the caller sees through `frame` what the new handle shows.
  * Progress: wait-free, one RMW.

@@ -140,6 +140,7 @@ MSLOT_API enum mslot_err mslot_region_destroy(struct mslot_region *region);
  * allocated; claim, get and peek answer OUT_OF_BOUND, restoring and raw drops NOT_FORGOTTEN, mslot_view()
  * MSLOT_STATUS_HOLE.
  *
+ * @region       covers the range
  * @start, @end  byte addresses of the first frame and one past the last
  *
  * Order:    none.

@@ -62,6 +62,9 @@ MSLOT_API void mslot_segment_drop(struct mslot_segment *segment);
 /**
  * Takes another reference to every frame.
  *
+ * @segment  stays the caller's
+ * @out      set on success only
+ *
  * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order:    relaxed, as mslot_frame_clone().
  * Progress: wait-free, O(frames).
@@ -88,6 +91,10 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_slice(const struct mslot_s
 /**
  * Splits at byte offset `at`: the segment keeps what is before, `out` takes the rest.
  *
+ * @segment  changed on success only
+ * @at       a multiple of the frame size
+ * @out      set on success only
+ *
  * Owner:    of `out` the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order:    none: no count changes.
  * Progress: wait-free.
@@ -102,6 +109,8 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_split(struct mslot_segment
 /**
  * Takes the first frame off, as a handle of its own; NULL when none is left.
  *
+ * @segment  shorter by that frame; may be empty
+ *
  * Owner:    the caller; ends with mslot_frame_drop() or mslot_frame_into_raw().
  * Order:    none: no count changes.
  * Progress: wait-free.
@@ -114,6 +123,7 @@ MSLOT_API MSLOT_MAKES_FRAME struct mslot_frame *mslot_segment_next(struct mslot_
  * Makes a one-frame segment of a handle.
  *
  * @frame  taken on success; on failure it stays the caller's
+ * @out    set on success only
  *
  * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order:    none: no count changes. The frame is not looked at: a dead handle makes a dead segment.
@@ -127,6 +137,7 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_from_frame(struct mslot_fr
 /**
  * Forgets all references and empties the segment; the range itself now stands for them.
  *
+ * @segment      empty then
  * @start, @end  receive the range
  *
  * Owner:    whoever keeps the range; ends with mslot_segment_from_raw(), or frame by frame with
@@ -147,6 +158,10 @@ MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_segment_into_raw(struct mslot_segm
  * Restores a forgotten segment: every frame of the range, or none. Where a frame loses its last forgotten reference
  * during the call, those before it are restored for a moment: others may be told NOT_FORGOTTEN of them; and one of them
  * that is brought to the limit of forgotten references meanwhile stays restored, and a fault is told.
+ *
+ * @region       covers the range
+ * @start, @end  byte addresses of the first frame and one past the last
+ * @out          set on success only
  *
  * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order:    acquires `forget` of each frame.

@@ -43,6 +43,8 @@ MSLOT_API void mslot_unique_reset_as_unused(struct mslot_unique *unique);
 /**
  * Forgets the handle: the frame stays unique, as a bare address.
  *
+ * @unique  ended by this call
+ *
  * Owner:    whoever keeps the paddr; ends with mslot_unique_from_raw().
  * Order:    releases `forget`.
  * Progress: lock-free, one RMW where nobody interferes.
