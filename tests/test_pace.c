@@ -50,6 +50,33 @@ static void a_thread_in_step_with_grace_periods_recycles(void **state)
 	}
 }
 
+/* One or two a grace period, behind more than the library's thread takes over at a look. */
+static void a_thread_that_retires_few_recycles_many(void **state)
+{
+	enum { MANY = 200, PERIODS = 250 };
+	struct mslot_region_config config = {.nr_frames = MANY + 1 + 2 * PERIODS};
+	struct mslot_stats stats;
+	(void)state;
+
+	for (uint64_t few = 1; few <= 2; few++) {
+		struct mslot_region *large = mslot_region_create(&config, NULL);
+		uint64_t at = 0;
+
+		assert_non_null(large);
+		/* Odd, so that pairs never end with a multiple of eight. */
+		for (; at < MANY + few - 1; at++)
+			mslot_frame_drop(mslot_frame_claim(large, at * FRAME, &deferred, &seven, NULL));
+		for (unsigned period = 0; period < PERIODS; period++) {
+			await_grace_period();
+			for (uint64_t i = 0; i < few; i++, at++)
+				mslot_frame_drop(mslot_frame_claim(large, at * FRAME, &deferred, &seven, NULL));
+		}
+		mslot_stats(&stats);
+		assert_true(stats.retired - stats.recycled < MANY);
+		assert_err(mslot_region_destroy(large), MSLOT_OK);
+	}
+}
+
 static uint64_t started(void)
 {
 	return atomic_load(&reclaim_periods.started);
@@ -229,6 +256,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_thread_in_step_with_grace_periods_recycles),
+		TEST(a_thread_that_retires_few_recycles_many),
 		TEST(what_has_elapsed_is_recycled_before_the_next_grace_period),
 		TEST(a_claim_that_is_refused_hastens_grace_periods),
 		TEST(grace_periods_come_faster_while_claims_are_refused),

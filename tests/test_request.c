@@ -101,7 +101,7 @@ static void whatever_is_free(void **state)
 	uint64_t random = 88172645463325252;
 	(void)state;
 
-	for (unsigned round = 0; round < 60; round++) {
+	for (unsigned round = 0; round < 30; round++) {
 		/* Stretches of up to 2, 4, ... 1024. */
 		for (uint64_t at = 0; at < MANY;) {
 			random ^= random << 13, random ^= random >> 7, random ^= random << 17;

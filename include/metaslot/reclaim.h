@@ -4,9 +4,9 @@
  *
  * A frame of a deferred type is recycled only after every reader section that could see it has ended.
  * Dropping costs no wait and no memory: retired slots are linked through themselves, in batches of one
- * grace period. The thread that retired them recycles them later, up to 16 at every eighth further drop; where it
- * pauses, exits or never was registered, the library's grace-period thread does. Frames come back within a
- * millisecond or so where no reader stays and no processor is overloaded.
+ * grace period. The thread that retired them recycles them later, up to 16 at every eighth further drop, and as many as
+ * their on_drop have retired; where it pauses, exits or never was registered, the library's grace-period thread does.
+ * Frames come back within a millisecond or so where no reader stays and no processor is overloaded.
  *
  *   flavor   reader section                                   chosen by the meson option `flavor`
  *   memb     two plain stores, membarrier(2) by the updater   (default)

@@ -98,7 +98,8 @@ void cache_give_all(const struct mslot_region *region);
 /* Lists the thread's rows, where that is not done yet; false where it may not remember anything: it was never
  * registered, so nobody would learn of its end, or the list is in use just now. */
 bool cache_enlist(void);
-/* Of the threads that have rows. Held for a few steps; whoever allocates or frees only tries to take it. */
+/* Of the threads that have rows. Held for a few steps, and for a look at all rows where a run is proved not to be left;
+ * whoever allocates or frees only tries to take it. */
 extern pthread_mutex_t caches_lock;
 extern struct free_cache *caches;
 

@@ -290,7 +290,7 @@ bool free_index_next_row(const struct free_index *index, uint64_t *row)
 
 /* ---- runs ---- */
 
-uint64_t row_starts(uint64_t free, uint64_t nr, uint64_t align)
+uint64_t free_index_starts(uint64_t free, uint64_t nr, uint64_t align)
 {
 	/* Each step knows that as many more are free. */
 	for (uint64_t known = 1; known < nr;) {
@@ -321,7 +321,7 @@ static bool find_in_row(struct free_index *index, uint64_t nr, uint64_t align, u
 		if (next != row)
 			continue;
 		next = row + 1;
-		uint64_t starts = row_starts(free_of_row(index, row), nr, align);
+		uint64_t starts = free_index_starts(free_of_row(index, row), nr, align);
 
 		if (row == from / 64)
 			starts &= FULL << from % 64;

@@ -59,7 +59,7 @@ bool free_index_is_full(const struct free_index *index);
 bool free_index_next_row(const struct free_index *index, uint64_t *row);
 /* Where in a row with these free frames `nr`, up to 64, of them lie together, from a multiple of `align` in the row on.
  */
-uint64_t row_starts(uint64_t free, uint64_t nr, uint64_t align);
+uint64_t free_index_starts(uint64_t free, uint64_t nr, uint64_t align);
 /* The free frames of a row. */
 uint64_t free_index_row(const struct free_index *index, uint64_t row);
 /*

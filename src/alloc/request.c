@@ -45,7 +45,7 @@ bool request_is_hinted(const struct request *request, uint64_t *at)
 			if (!~free)
 				continue;
 			if (request->nr_frames <= 64 && request->align_frames <= 64) {
-				uint64_t starts = row_starts(free, request->nr_frames, request->align_frames);
+				uint64_t starts = free_index_starts(free, request->nr_frames, request->align_frames);
 
 				if (starts) {
 					*at = first + (unsigned)__builtin_ctzll(starts);

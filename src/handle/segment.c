@@ -211,7 +211,7 @@ enum mslot_err mslot_segment_from_raw(struct mslot_region *region, uint64_t star
 	if (!out)
 		return MSLOT_INVALID;
 	err = region_slots(region, start, end, &slots, &nr);
-	/* A look first: what is to be refused anyway takes no reference from others, not even for a moment. */
+	/* A look first: where a reference is missing, none is taken from others, not even for a moment. */
 	for (uint64_t i = 0; i < nr && !err; i++)
 		err = state_from_raw(slot_word(&slots[i]), &next);
 	if (err && err != MSLOT_OVERFLOW)

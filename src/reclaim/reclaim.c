@@ -22,7 +22,7 @@
  */
 #define RETIRES_PER_DRAIN 8
 #define RECYCLES_PER_DRAIN (2 * RETIRES_PER_DRAIN)
-#define MOST_OWED_PER_DRAIN 1024
+#define MOST_OWED_PER_DRAIN 8192
 /* So many may need a grace period sooner than those before them. */
 #define RETIRES_PER_CROWD 1024
 
@@ -137,6 +137,9 @@ NOINLINE uint64_t reclaim_drain(struct reclaim_thread *self, struct retire_queue
 	}
 	self->recycling = false;
 	self->nr_owed += reclaim_nr_retired(self) - nr_retired;
+	/* Where others have recycled some of it. */
+	if (self->nr_owed > retire_queue_size(queue))
+		self->nr_owed = retire_queue_size(queue);
 	return nr;
 }
 
@@ -172,8 +175,11 @@ static inline void drain_share(struct reclaim_thread *self, struct retire_queue 
 	uint64_t owed = self->nr_owed < MOST_OWED_PER_DRAIN ? self->nr_owed : MOST_OWED_PER_DRAIN;
 	uint64_t nr = reclaim_drain(self, queue, RECYCLES_PER_DRAIN + owed);
 
-	if (UNLIKELY(nr > RECYCLES_PER_DRAIN))
-		self->nr_owed -= nr - RECYCLES_PER_DRAIN;
+	if (UNLIKELY(nr > RECYCLES_PER_DRAIN)) {
+		uint64_t paid = nr - RECYCLES_PER_DRAIN;
+
+		self->nr_owed -= paid < self->nr_owed ? paid : self->nr_owed;
+	}
 }
 
 void reclaim_drain_own(void)
@@ -216,17 +222,22 @@ static NOINLINE void retire_draining(void)
 		pace_crowded();
 }
 
-/* The first of its batch. */
+/* The first of its batch. It always drains: a thread might retire so few a grace period that no other one ever did,
+ * from a queue that is too long to be taken over. */
 static NOINLINE void retire_rotating(uint64_t cookie, struct slot *slot)
 {
+	struct reclaim_thread *self = reclaim_self;
+
 	grace_read_lock();
-	struct retire_queue *queue = active_queue(reclaim_self);
+	struct retire_queue *queue = active_queue(self);
 	bool was_empty = !retire_queue_size(queue);
 
 	rotate(queue, cookie);
 	slot->link = NULL;
 	retire_batch_append(&queue->fresh, &(struct retire_batch){slot, slot, cookie});
 	retire_queue_count_in(queue, 1);
+	if (!self->recycling)
+		drain_share(self, queue);
 	grace_read_unlock();
 	if (was_empty)
 		grace_thread_wake();

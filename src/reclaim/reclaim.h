@@ -21,7 +21,7 @@ struct reclaim_thread {
 	struct retire_queue queue[2];
 	_Atomic unsigned active;      /* index of the queue to use; written by the grace-period thread */
 	bool recycling;		      /* in an on_drop of the deferred path: do not nest */
-	uint64_t nr_owed;	      /* retired in an on_drop, and no other slot recycled for it yet */
+	uint64_t nr_owed;	      /* at most: slots of its queue that an on_drop has retired */
 	struct mslot_region *counted; /* the region that `uncounted` belongs to, if it is there still */
 	uint64_t counted_id;
 	int64_t uncounted; /* retired minus recycled, not yet in region_backlog() */
