@@ -131,6 +131,7 @@ static void broken_words_are_named(void **state)
 		{state_word(STATE_SHARED, 0, 0, 0), true, "shared without a reference: the last put was lost"},
 		{state_word(STATE_UNIQUE, 0, 0, 2), true, "unique with more than one reference"},
 		{state_word(STATE_UNIQUE_SEEN, 0, 0, 2), true, "unique with more than one reference"},
+		{state_word(STATE_RETIRED, 0, 0, 2), true, "retired with references"},
 		{state_word(STATE_UNUSED, 0, 0, 1), true, "unused with forgotten references"},
 		{state_word(STATE_BUSY, 0, 0, 1), true, "unused with forgotten references"},
 	};
