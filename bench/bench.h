@@ -13,9 +13,9 @@
 #define BATCH 4096
 #define OWN_SLOTS 64
 
-/* The thread counts of the race: one, both of two, and oversubscribed. */
-#define BENCH_MOST_THREADS 8
+/* The thread counts of the race: one, both of two, and oversubscribed, up to the most. */
 extern const int bench_threads[];
+#define BENCH_MOST_THREADS 8
 
 /* Processors that the threads share. */
 unsigned bench_nr_cpus(void);

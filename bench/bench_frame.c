@@ -75,7 +75,6 @@ static void claim_drop_own_run(RUN_ARGS)
 {
 	__typeof__(impl->frame_claim) claim = impl->frame_claim;
 	__typeof__(impl->frame_drop) drop = impl->frame_drop;
-
 	uint64_t base = OWN_FRAME(gbench_thread(run));
 
 	(void)race;

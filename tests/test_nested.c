@@ -77,7 +77,7 @@ static bool come_and_go(uint64_t first, const struct mslot_type *type, unsigned 
 	return parent != NULL;
 }
 
-/* So many families a grace period: twice as many would not come back in time, were the children left. */
+/* So many families a grace period. Were children not recycled on top of what a drop recycles, ever more would wait. */
 static void a_thread_keeps_up_with_what_its_frames_drop(void **state)
 {
 	enum { A_PERIOD = 64, PERIODS = FAMILIES / A_PERIOD };

@@ -92,10 +92,11 @@ MSLOT_API MSLOT_MAKES_UNIQUE struct mslot_unique *mslot_alloc_unique(struct mslo
  *
  * Owner:    the caller; ends with mslot_segment_drop() or mslot_segment_into_raw().
  * Order, Progress, Context: as mslot_alloc_frame(). Claims ascend, so of two that collide one gets through.
- * Errors:   NO_MEMORY: at some moment during the call no fitting run was unused. It takes as long as there, but while
- *           any frame is unused, and no other thread moves hints, some 0.3 ms for each million of frames, and a look at
- * every slot each time where there the first time may need one. BUSY, INVALID as there, and `nr_frames` 0 or
- * `align_frames` no power of two. Source:   OSTD `FrameAllocOptions::alloc_segment_with`.
+ * Errors:   NO_MEMORY: at some moment during the call no fitting run was unused. It takes as long as there; while any
+ *           frame is unused, some 0.3 ms for each million of frames, or a look at every slot: where other threads
+ *           allocate or free meanwhile, and each time where there the first time may need one. BUSY, INVALID as
+ *           there, and `nr_frames` 0 or `align_frames` no power of two.
+ * Source:   OSTD `FrameAllocOptions::alloc_segment_with`.
  */
 MSLOT_API MSLOT_MUST_USE enum mslot_err mslot_alloc_segment(struct mslot_region *region, uint64_t nr_frames,
 							    uint64_t align_frames, const struct mslot_type *type,

@@ -4,8 +4,8 @@
  *
  * An error is returned, always, and nothing has changed but where a call says so: a frame is taken, an address is
  * outside, an argument is not valid. A fault is a broken promise of the caller's (a handle dropped twice, a count
- * driven past its limit) that would corrupt the table next. It goes to the fault handler, in release builds too. A NULL
- * handle or region, where a call does not say that it takes one, is neither: undefined, as in libc.
+ * driven past its limit) that would corrupt the table next. It goes to the fault handler, in release builds too.
+ * A NULL handle or region, where a call does not say that it takes one, is neither: undefined, as in libc.
  */
 #ifndef METASLOT_ERROR_H
 #define METASLOT_ERROR_H
