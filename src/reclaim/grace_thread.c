@@ -136,9 +136,9 @@ static void flip(struct reclaim_thread *thread, void *ctx)
 	unsigned active = reclaim_active(thread);
 	uint64_t size = retire_queue_size(&thread->queue[active]);
 
-	bool is_left = size <= FEW_SLOTS || size == thread->nr_slots_before || thread == &grace_self;
+	bool is_due = size <= FEW_SLOTS || size == thread->nr_slots_before || thread == &grace_self;
 
-	thread->flipped = *all || (size && is_left);
+	thread->flipped = *all || (size && is_due);
 	if (thread->flipped)
 		/* [release:handover] the other queue is empty. */
 		atomic_store_explicit(&thread->active, 1 - active, memory_order_release);
